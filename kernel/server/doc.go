@@ -1,0 +1,7 @@
+// Package server puts a server together: it finds the plugins that a configuration names in the registry, checks their options and the manifest of
+// the data directory, and gives the parts to a kernel.Node.
+//
+// It imports no plugin. Whoever builds a binary imports those it should have (cmd/zooid does so in one file).
+// Files: server.go (life of a server), assemble.go (plugins by name), settings.go (what it needs from a configuration),
+// fromconfig.go (settings from a zoo.cfg).
+package server

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package zookeeper
+
+func openFilesForClients() int { return 0 }

@@ -1,0 +1,8 @@
+//go:build !race
+
+package zooidtest_test
+
+const (
+	raceDetector = false
+	slowdown     = 1
+)
