@@ -302,7 +302,7 @@ func (c *Client) do(ctx context.Context, req *wire.Request, w *Watch) (*call, er
 		if err == nil {
 			return cl, nil
 		}
-		if !c.repeat(ctx, req.Code, err, sent) || attempt == c.opts.Retry.Attempts {
+		if !c.repeat(req.Code, err, sent) || attempt == c.opts.Retry.Attempts {
 			return nil, &Error{Op: req.Code, Path: path, Err: err, Sent: everSent}
 		}
 		if errors.Is(err, wire.ErrThrottledOp) {
@@ -342,10 +342,8 @@ func (c *Client) try(ctx context.Context, req *wire.Request, w *Watch) (cl *call
 	}
 }
 
-func (c *Client) repeat(ctx context.Context, op wire.OpCode, err error, sent bool) bool {
-	if ctx.Err() != nil {
-		return false
-	}
+// repeat says whether the policy lets a call that failed so be done again. If its context has ended meanwhile, the next try says so.
+func (c *Client) repeat(op wire.OpCode, err error, sent bool) bool {
 	if errors.Is(err, wire.ErrThrottledOp) {
 		return true
 	}

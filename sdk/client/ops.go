@@ -251,7 +251,7 @@ func (c *Client) doRaw(ctx context.Context, req *wire.Request) (*call, error) {
 		if err == nil {
 			return cl, nil
 		}
-		if !c.repeat(ctx, req.Code, err, sent) {
+		if !c.repeat(req.Code, err, sent) {
 			return nil, &Error{Op: req.Code, Path: req.Path, Err: err, Sent: sent}
 		}
 	}

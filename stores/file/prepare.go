@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/errors/oserror"
@@ -199,8 +200,7 @@ func (s *Store) makeBlank(size int64) (*blank, error) {
 		}
 	} else {
 		from, have = s.fs.PathJoin(s.dir, "segment.tmp"), size
-		if err := s.fill(from, size); err != nil {
-			_ = s.fs.Remove(from) // what is left is removed at open
+		if err := s.fillNew(from, size); err != nil {
 			return nil, err
 		}
 	}
@@ -229,6 +229,47 @@ func (s *Store) makeBlankOf(from string, size int64) (*blank, error) {
 		return nil, fmt.Errorf("open %s: %w", b.path, err)
 	}
 	return b, nil
+}
+
+// fillNew is fill for a size that no spare has: on a full disk the spares, which are all too small, make room. Nothing is left of a file that could not be filled.
+func (s *Store) fillNew(path string, size int64) error {
+	err := s.fill(path, size)
+	if vfs.IsNoSpaceError(err) {
+		dropped, dropErr := s.dropSpares()
+		switch {
+		case dropErr != nil:
+			err = dropErr
+		case dropped:
+			err = s.fill(path, size)
+		}
+	}
+	if err != nil {
+		_ = s.fs.Remove(path) // what is left is removed at open
+	}
+	return err
+}
+
+// dropSpares removes the spares, from the newest down and each for good before the next, as clear does. It returns false if there was none.
+func (s *Store) dropSpares() (bool, error) {
+	s.mu.Lock()
+	spares := s.spares
+	s.spares = nil
+	s.mu.Unlock()
+	slices.SortFunc(spares, func(a, b spare) int { return strings.Compare(b.path, a.path) })
+	for _, sp := range spares {
+		s.remove(sp.path)
+		if err := syncDir(s.fs, s.dir); err != nil {
+			return true, err
+		}
+	}
+	return len(spares) > 0, nil
+}
+
+// remove removes a segment's file.
+func (s *Store) remove(path string) {
+	if err := s.fs.Remove(path); err != nil && !oserror.IsNotExist(err) {
+		s.logger.Warn("an old log segment could not be removed", "file", path, "err", err) // tried again at the next open
+	}
 }
 
 // fill creates a file of zeros, durable but for its name.
@@ -303,8 +344,7 @@ func (s *Store) keepReserve(size int64) error {
 	from, found := s.takeSpare(size)
 	if from == "" {
 		from, found = path+".tmp", size
-		if err := s.fill(from, size); err != nil {
-			_ = s.fs.Remove(from) // what is left is removed at open
+		if err := s.fillNew(from, size); err != nil {
 			return err
 		}
 	}
@@ -331,9 +371,7 @@ func (s *Store) recycle(g *segment) {
 	if keep {
 		return
 	}
-	if err := s.fs.Remove(g.path); err != nil && !oserror.IsNotExist(err) {
-		s.logger.Warn("an old log segment could not be removed", "file", g.path, "err", err) // tried again at the next open
-	}
+	s.remove(g.path)
 }
 
 func isTemporary(name string) bool { return strings.HasSuffix(name, ".tmp") }
