@@ -49,7 +49,7 @@ func (r *run) boot(b sim.Boot) (kernel.Parts, error) {
 	if parts.Election, err = plugin(kernel.KindElection, "fle", env, given("reconfigEnabled", fmt.Sprint(r.changing))); err != nil {
 		return parts, err
 	}
-	broadcast := given("tailBytes", r.tail, "reconfigEnabled", fmt.Sprint(r.changing))
+	broadcast := given("tailBytes", r.tail, "reconfigEnabled", fmt.Sprint(r.changing && !r.bugs.oldQuorum))
 	if r.rolls {
 		broadcast["rollAfter"] = fmt.Sprint(rollAfter)
 	}

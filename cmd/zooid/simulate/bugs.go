@@ -12,7 +12,7 @@ import (
 	"github.com/zooid-project/zooid/sdk/wire"
 )
 
-// Bug is a planted one: a way to be wrong that the checkers must find (FIELD, 2.6, rule 25). Bugs are wrappers around the real parts, between them and the node, or inside the simulated gateway: the code that
+// Bug is a planted one: a way to be wrong that the checkers must find (FIELD, 2.6, rule 25). Bugs are wrappers around the real parts, between them and the node, a wrong option for one, or inside the simulated gateway: the code that
 // servers run has none of them.
 type Bug struct {
 	Name string
@@ -34,6 +34,7 @@ var Bugs = []Bug{
 	{"early-read", "the gateway reads without waiting for the session's own writes", nil},
 	{"lost-ephemeral", "a server forgets to remove the nodes of a session that ends", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &leakingMachine{StateMachine: p.Machine} }},
 	{"missing-truncation", "a truncation is confirmed and not done", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &uncutLog{LogStore: p.Log} }},
+	{"old-quorum", "a change of the members is decided by the members of before alone", nil},
 	{"reordered-requests", "a learner forwards two requests of one session the wrong way round", broadcastBug(reorder)},
 	{"reply-before-commit", "the leader answers when it has prepared", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &eagerMachine{StateMachine: p.Machine} }},
 	{"repaired-at-once", "a server whose log was damaged votes before its peers have brought it up", func(_ *run, _ kernel.Env, p *kernel.Parts) {
@@ -63,8 +64,9 @@ func FindBug(name string) (Bug, error) {
 	return Bugs[i], nil
 }
 
-// bugs is what the simulated gateway does wrong.
+// bugs is what the simulated gateway does wrong, and how the parts are configured wrongly.
 type bugs struct {
+	oldQuorum  bool
 	earlyRead  bool
 	loseEvents bool
 	events     int

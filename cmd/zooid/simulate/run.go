@@ -90,7 +90,7 @@ func newRun(o Options) *run {
 // runOf makes a world of this shape, without clients.
 func runOf(shape sim.Options, bug Bug) *run {
 	r := &run{gateways: map[kernel.ServerID]*gateway{}, lives: map[kernel.SessionID]life{}, plain: map[kernel.ServerID]bool{}, tick: shape.TickTime, tail: "32MiB", bug: bug}
-	r.bugs = bugs{earlyRead: bug.Name == "early-read", loseEvents: bug.Name == "watch-lost"}
+	r.bugs = bugs{oldQuorum: bug.Name == "old-quorum", earlyRead: bug.Name == "early-read", loseEvents: bug.Name == "watch-lost"}
 	r.changing = shape.Spares > 0
 	shape.SnapshotEvery = 100
 	shape.Boot, shape.Guest, shape.Sent, shape.CheckWords = r.boot, r.guest, r.sent, checkWords
