@@ -59,30 +59,38 @@ func TestOpensDataOfOlderVersions(t *testing.T) {
 			writeOldData(t, filepath.Join(oldData, *writeData), nodes)
 		}
 	}
+	eachOldData(t, opensOldData)
+}
+
+// eachOldData runs a test for each version and node store, on a copy of its data directory.
+func eachOldData(t *testing.T, test func(t *testing.T, data, nodes string, want content)) {
+	t.Helper()
 	dirs, err := filepath.Glob(oldData + "/*/*/manifest")
 	if err != nil || len(dirs) < 2 {
 		t.Fatalf("%d data directories: %v", len(dirs), err)
 	}
 	for _, manifest := range dirs {
 		dir := filepath.Dir(manifest)
-		t.Run(strings.TrimPrefix(filepath.ToSlash(dir), oldData+"/"), func(t *testing.T) { opensOldData(t, dir) })
+		t.Run(strings.TrimPrefix(filepath.ToSlash(dir), oldData+"/"), func(t *testing.T) {
+			text, err := os.ReadFile(dir + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want content
+			if err := json.Unmarshal(text, &want); err != nil {
+				t.Fatal(err)
+			}
+			data := t.TempDir()
+			if err := os.CopyFS(data, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			test(t, data, filepath.Base(dir), want)
+		})
 	}
 }
 
-func opensOldData(t *testing.T, dir string) {
-	text, err := os.ReadFile(dir + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want content
-	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
-	}
-	data := t.TempDir()
-	if err := os.CopyFS(data, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-	s := zooidtest.Start(t, append(oldDataLines, zooidtest.OnDisk(data), zooidtest.Set("plugin.nodes", filepath.Base(dir)))...)
+func opensOldData(t *testing.T, data, nodes string, want content) {
+	s := zooidtest.Start(t, append(oldDataLines, zooidtest.OnDisk(data), zooidtest.Set("plugin.nodes", nodes))...)
 	if got := int64(s.Host().Status().Epoch); got != want.Epoch+1 {
 		t.Errorf("epoch %d after epoch %d", got, want.Epoch)
 	}
@@ -124,40 +132,21 @@ func opensOldData(t *testing.T, dir string) {
 
 // A lone server's data of an older version becomes an ensemble's as the operator's guide says: new servers observe it first. All three have everything then, and the session of then goes on at any of them.
 func TestEnsembleOpensDataOfOlderVersions(t *testing.T) {
-	dirs, err := filepath.Glob(oldData + "/*/*/manifest")
-	if err != nil || len(dirs) < 2 {
-		t.Fatalf("%d data directories: %v", len(dirs), err)
-	}
-	for _, manifest := range dirs {
-		dir := filepath.Dir(manifest)
-		t.Run(strings.TrimPrefix(filepath.ToSlash(dir), oldData+"/"), func(t *testing.T) {
-			text, err := os.ReadFile(dir + ".json")
-			if err != nil {
-				t.Fatal(err)
+	eachOldData(t, func(t *testing.T, data, nodes string, want content) {
+		e := zooidtest.StartEnsemble(t, 1, 2, append(oldDataLines, zooidtest.Set("plugin.nodes", nodes), zooidtest.On(1, zooidtest.OnDisk(data)))...)
+		for i, s := range e.Servers {
+			c := dial(t, s, client.Options{SessionID: want.SessionID, Password: want.Password, SessionTimeout: time.Hour, Auth: joe})
+			if got := c.SessionID(); got != want.SessionID {
+				t.Fatalf("server %d: session 0x%x, want 0x%x", i+1, got, want.SessionID)
 			}
-			var want content
-			if err := json.Unmarshal(text, &want); err != nil {
-				t.Fatal(err)
+			if got := readContent(t, c); !reflect.DeepEqual(got, want.Nodes) {
+				t.Errorf("server %d has\n%+v\nwant\n%+v", i+1, got, want.Nodes)
 			}
-			data := t.TempDir()
-			if err := os.CopyFS(data, os.DirFS(dir)); err != nil {
-				t.Fatal(err)
-			}
-			e := zooidtest.StartEnsemble(t, 1, 2, append(oldDataLines, zooidtest.Set("plugin.nodes", filepath.Base(dir)), zooidtest.On(1, zooidtest.OnDisk(data)))...)
-			for i, s := range e.Servers {
-				c := dial(t, s, client.Options{SessionID: want.SessionID, Password: want.Password, SessionTimeout: time.Hour, Auth: joe})
-				if got := c.SessionID(); got != want.SessionID {
-					t.Fatalf("server %d: session 0x%x, want 0x%x", i+1, got, want.SessionID)
-				}
-				if got := readContent(t, c); !reflect.DeepEqual(got, want.Nodes) {
-					t.Errorf("server %d has\n%+v\nwant\n%+v", i+1, got, want.Nodes)
-				}
-			}
-			if stat := set(t, dial(t, e.Servers[2], client.Options{}), "/between", "new"); stat.Mzxid <= want.Last {
-				t.Errorf("zxid 0x%x after 0x%x", stat.Mzxid, want.Last)
-			}
-		})
-	}
+		}
+		if stat := set(t, dial(t, e.Servers[2], client.Options{}), "/between", "new"); stat.Mzxid <= want.Last {
+			t.Errorf("zxid 0x%x after 0x%x", stat.Mzxid, want.Last)
+		}
+	})
 }
 
 // readContent reads all nodes, sorted by path. /zookeeper/config is the configuration's.
