@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zooid-project/zooid/sdk/client"
 	"github.com/zooid-project/zooid/sdk/wire"
@@ -20,7 +21,8 @@ import (
 //   - between two entries without a gap no change is missing: the event of one comes before any answer of a state that has it;
 //   - a read that was sent behind an event shows the change.
 //
-// A gap says that the connection was lost. What changed until the watch was armed again is told to nobody; the first answer behind the gap is of a state behind that.
+// A gap says that the connection was lost, or that the queue of the watch was full. What changed until the watch was armed again, or was read, is told to nobody; an answer to a request that was sent behind
+// the gap is of a state behind that. One to an earlier request need not be: events of several writes may come before the answer to the first.
 type watchLog []told
 
 // told is an entry of a watchLog.
@@ -30,6 +32,20 @@ type told struct {
 	path  string // of an event; of an answer the node that it shows, or changed
 	shows int64  // of an answer: the newest change of path that it shows, 0 if there was none since the node was made
 	sent  int    // of an answer: how much was in the log when its request was sent
+	at    time.Time
+}
+
+func (x told) String() string {
+	return fmt.Sprintf("%s %s 0x%x %s shows 0x%x, sent at %d", x.at.UTC().Format("15:04:05.000"), [...]string{"event", "gap", "answer"}[x.what], x.zxid, x.path, x.shows, x.sent)
+}
+
+// around lists the entries before and behind one.
+func (l watchLog) around(i int) string {
+	var b strings.Builder
+	for j := max(0, i-12); j < min(len(l), i+4); j++ {
+		fmt.Fprintf(&b, "\n%d: %v", j, l[j])
+	}
+	return b.String()
 }
 
 type toldKind uint8
@@ -50,9 +66,9 @@ func (l *watchLog) drain(w *client.Watch) error {
 		case !ok:
 			return nil
 		case e.Gap:
-			*l = append(*l, told{what: toldGap})
+			*l = append(*l, told{what: toldGap, at: time.Now()})
 		case e.Type == wire.EventNodeDataChanged:
-			*l = append(*l, told{what: toldEvent, zxid: e.Zxid, path: e.Path})
+			*l = append(*l, told{what: toldEvent, zxid: e.Zxid, path: e.Path, at: time.Now()})
 		}
 	}
 }
@@ -87,12 +103,13 @@ func checkWatch(log watchLog, changes []change) error {
 	var last, answered int64          // zxids of the last event and of the last answer
 	var seen change                   // up to here everything was told ...
 	known := false                    // ... if this is known: not between a gap and what follows it
+	gap := -1                         // the last one
 	events := map[string][]watchPos{} // since the last gap, by path
 	for i, x := range log {
 		here := change{x.zxid, x.path}
 		switch x.what {
 		case toldGap:
-			known = false
+			known, gap = false, i
 			clear(events)
 		case toldEvent:
 			if x.zxid < 0 { // what a one-shot watch had missed, told to all that watch the node
@@ -105,7 +122,7 @@ func checkWatch(log watchLog, changes []change) error {
 				return fmt.Errorf("entry %d: the event of 0x%x, %s, comes behind 0x%x, %s", i, x.zxid, x.path, max(last, seen.zxid), seen.path)
 			}
 			if c, missed := between(changes, seen, here); known && missed {
-				return fmt.Errorf("entry %d: the event of 0x%x, %s, follows 0x%x, %s; that of 0x%x, %s, is missing", i, x.zxid, x.path, seen.zxid, seen.path, c.zxid, c.path)
+				return fmt.Errorf("entry %d: the event of 0x%x, %s, follows 0x%x, %q; that of 0x%x, %s, is missing%s", i, x.zxid, x.path, seen.zxid, seen.path, c.zxid, c.path, log.around(i))
 			}
 			if c, other := between(changes, change{zxid: x.zxid}, until(x.zxid)); other && !isChange(changes, here) {
 				return fmt.Errorf("entry %d: 0x%x is said to have changed %s; it has changed %s", i, x.zxid, x.path, c.path)
@@ -125,7 +142,10 @@ func checkWatch(log watchLog, changes []change) error {
 			if n > 0 && before[n-1].zxid > x.shows {
 				return fmt.Errorf("entry %d: an answer shows 0x%x of %s, and its request was sent behind the event of 0x%x", i, x.shows, x.path, before[n-1].zxid)
 			}
-			if !known || until(x.zxid).compare(seen) > 0 {
+			switch {
+			case known && until(x.zxid).compare(seen) > 0:
+				seen = until(x.zxid)
+			case !known && x.sent > gap:
 				seen, known = until(x.zxid), true
 			}
 		}
@@ -161,6 +181,7 @@ func TestWatchLogsAreChecked(t *testing.T) {
 		"missed in a gap":                   {watchLog{answer(4, "/a", 3, 0), gap, answer(8, "/a", 7, 2), event(9, "/b")}, ""},
 		"told and read again behind a gap":  {watchLog{event(5, "/a"), gap, answer(7, "/a", 5, 1)}, ""},
 		"a read sent before the event":      {watchLog{answer(4, "/a", 3, 0), event(5, "/a"), answer(5, "/a", 3, 1)}, ""},
+		"missed by a full queue":            {watchLog{event(5, "/a"), gap, answer(5, "/a", 5, 0), event(9, "/b")}, ""},
 		"missed by a one-shot watch":        {watchLog{event(5, "/a"), event(-1, "/a"), gap, answer(7, "/a", 7, 3)}, ""},
 		"without a zxid":                    {watchLog{event(5, "/a"), event(-1, "/a"), event(7, "/a")}, "no gap behind it"},
 		"lost between two":                  {watchLog{event(5, "/a"), event(7, "/a"), event(9, "/b")}, "that of 0x7, /a-twin, is missing"},

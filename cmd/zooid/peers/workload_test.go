@@ -204,7 +204,7 @@ func (c *chaosClient) answered(zxid int64, path string, shows int64, sent int) {
 	if err := c.log.drain(c.watch); err != nil {
 		c.w.e.t.Errorf("client %d: the watch has ended: %v", c.id, err)
 	}
-	c.log = append(c.log, told{what: toldAnswer, zxid: zxid, path: path, shows: shows, sent: sent})
+	c.log = append(c.log, told{what: toldAnswer, zxid: zxid, path: path, shows: shows, sent: sent, at: time.Now()})
 	c.checkShot(path, shows)
 }
 
