@@ -35,6 +35,7 @@ type member struct {
 	ports    memberPorts
 	flags    []string // of the Java machine
 	host     string   // address
+	binary   string   // of another build of Zooid; empty: of this one
 	inside   []string // command that runs the process somewhere else, for instance in a network namespace
 
 	cmd    *exec.Cmd
@@ -108,7 +109,11 @@ func (m *member) start(t testing.TB) {
 func (m *member) launch(t testing.TB) {
 	t.Helper()
 	config := filepath.Join(m.dir, "zoo.cfg")
-	command := []string{zooidBinary(t), "serve", config}
+	binary := m.binary
+	if binary == "" {
+		binary = zooidBinary(t)
+	}
+	command := []string{binary, "serve", config}
 	if m.kind.apache() {
 		command = append(apacheCommand(t, m.kind, m.flags), config)
 	}

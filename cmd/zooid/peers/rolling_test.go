@@ -67,21 +67,28 @@ func (c *nomad) run(ctx context.Context) {
 	}
 }
 
+// roam has n nomads write until end, which waits for them.
+func (e *ensemble) roam(n int) (nomads []*nomad, end func()) {
+	e.t.Helper()
+	for i := range n {
+		nomads = append(nomads, e.nomad(i))
+	}
+	ctx, cancel := context.WithCancel(e.t.Context())
+	var running sync.WaitGroup
+	for _, c := range nomads {
+		running.Go(func() { c.run(ctx) })
+	}
+	end = func() { cancel(); running.Wait() }
+	e.t.Cleanup(end)
+	return nomads, end
+}
+
 // TestRollingRestart ends every server of a loaded ensemble with SIGTERM and starts it again, one after the other, twice round. The leader hands over to a follower before it goes: nobody waits for
 // an election by time-outs. No session is lost and no acknowledged write.
 func TestRollingRestart(t *testing.T) {
 	e := newEnsemble(t, []kind{zooid, zooid, zooid}, "tickTime=2000")
 	e.startAll()
-	var nomads []*nomad
-	for i := range 9 {
-		nomads = append(nomads, e.nomad(i))
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var running sync.WaitGroup
-	for _, c := range nomads {
-		running.Go(func() { c.run(ctx) })
-	}
+	nomads, end := e.roam(9)
 	handed := 0
 	for range 2 {
 		for _, m := range e.members {
@@ -104,8 +111,7 @@ func TestRollingRestart(t *testing.T) {
 			t.Logf("%s (leader: %v) ended in %v and served again after %v", m, led, down.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
 		}
 	}
-	cancel()
-	running.Wait()
+	end()
 	longest, acked, unknown := settled(t, nomads)
 	if acked < 10*len(nomads) || handed < 2 {
 		t.Errorf("only %d writes, and %d leaders restarted", acked, handed)
@@ -125,17 +131,8 @@ func TestEpochsRollOverInAMixture(t *testing.T) {
 			e := newEnsemble(t, []kind{zooid, k, zooid}, "plugin.broadcast.rollAfter=300")
 			e.startAll()
 			e.expectLeader(3)
-			var nomads []*nomad
-			for i := range 6 {
-				nomads = append(nomads, e.nomad(i))
-			}
 			residents := []*resident{e.reside(e.member(1)), e.reside(e.member(3))}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			var running sync.WaitGroup
-			for _, c := range nomads {
-				running.Go(func() { c.run(ctx) })
-			}
+			nomads, end := e.roam(6)
 			watch := e.connect(e.member(1))
 			epoch := func() int64 {
 				_, stat, err := watch.Get(within(t), nomads[0].path)
@@ -146,8 +143,7 @@ func TestEpochsRollOverInAMixture(t *testing.T) {
 			}
 			first := epoch()
 			eventually(t, "epochs have passed", func() bool { return epoch() >= first+3 || t.Failed() })
-			cancel()
-			running.Wait()
+			end()
 			e.waitServing()
 			for _, r := range residents {
 				r.settle()
