@@ -13,6 +13,7 @@ func TestRollingUpgrade(t *testing.T) {
 	if previous == "" {
 		t.Skip("ZOOID_PREVIOUS names no earlier build: `.ci/run upgrade` makes one and runs this test")
 	}
+	zooidBinary(t) // built before anything is timed
 	e := newEnsemble(t, []kind{zooid, zooid, zooid})
 	for _, m := range e.members {
 		m.binary = previous
