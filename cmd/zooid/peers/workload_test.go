@@ -34,6 +34,7 @@ type workload struct {
 	history map[string][]porcupine.Operation // by register
 	values  map[change]string                // what was written, as writers and readers were told: they must not contradict each other
 	changes []change                         // that were acknowledged
+	since   map[string]int64                 // the zxid from which on a register is there, both nodes of it
 	ended   []oneShot                        // watches whose event said its zxid
 
 	clients []*chaosClient
@@ -91,7 +92,7 @@ var registerModel = porcupine.Model{
 func (e *ensemble) startWorkload() *workload {
 	e.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &workload{e: e, began: time.Now(), cancel: cancel, history: map[string][]porcupine.Operation{}, values: map[change]string{}}
+	w := &workload{e: e, began: time.Now(), cancel: cancel, history: map[string][]porcupine.Operation{}, values: map[change]string{}, since: map[string]int64{}}
 	e.t.Cleanup(cancel)
 	for i := range chaosClients {
 		c := &chaosClient{id: i, w: w, nodes: map[string]bool{}, pairs: map[string]string{}}
@@ -118,39 +119,6 @@ func (e *ensemble) startWorkload() *workload {
 		w.done.Go(func() { c.run(ctx) })
 	}
 	return w
-}
-
-func (w *workload) register(phase int64, i int) string {
-	return fmt.Sprintf("%s/%d-%d", registerRoot, phase, i)
-}
-
-// ensure makes a node, whatever it takes.
-func (w *workload) ensure(path string) {
-	w.e.t.Helper()
-	for ctx := within(w.e.t); ; {
-		_, err := w.clients[0].Create(ctx, path, []byte{}, client.CreateOptions{})
-		if err == nil || errors.Is(err, wire.ErrNodeExists) {
-			return
-		}
-		if ctx.Err() != nil {
-			w.e.t.Fatalf("create %s: %v", path, err)
-		}
-	}
-}
-
-// prepare makes the registers of a phase.
-func (w *workload) prepare(phase int64) {
-	w.e.t.Helper()
-	for i := range chaosRegisters {
-		w.ensure(w.register(phase, i))
-		w.ensure(w.register(phase, i) + twin)
-	}
-}
-
-func (w *workload) nextPhase() {
-	w.e.t.Helper()
-	w.prepare(w.phase.Load() + 1)
-	w.phase.Add(1)
 }
 
 func (w *workload) now() int64 { return time.Since(w.began).Nanoseconds() }
@@ -311,6 +279,7 @@ func (c *chaosClient) refused(err error) bool {
 func (c *chaosClient) read(path string, synced bool) {
 	type answer struct {
 		err    error
+		zxid   int64
 		values [2]string
 	}
 	w := c.w
@@ -321,7 +290,7 @@ func (c *chaosClient) read(path string, synced bool) {
 		c.Go(&wire.Request{Op: wire.Op{Code: wire.OpSync, Path: path}}, func(r client.Reply) { refused = r.Err })
 	}
 	c.Go(&wire.Request{Op: wire.Op{Code: wire.OpMultiRead}, Ops: []wire.Op{client.GetOp(path), client.GetOp(path + twin)}}, func(r client.Reply) {
-		a := answer{err: r.Err}
+		a := answer{err: r.Err, zxid: r.Zxid}
 		if r.Err == nil {
 			for i, x := range r.Response.Results {
 				if x.Err != 0 {
@@ -342,7 +311,7 @@ func (c *chaosClient) read(path string, synced bool) {
 	returned := w.now()
 	switch {
 	case errors.Is(a.err, wire.ErrNoNode):
-		w.e.t.Errorf("%s is gone", path)
+		w.missing(path, a.zxid, synced && refused == nil)
 	case a.err != nil || refused != nil:
 		c.rest(errors.Join(a.err, refused))
 	case a.values[0] != a.values[1]:
