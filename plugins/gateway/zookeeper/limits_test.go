@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +135,26 @@ func TestElectionKeepsConnections(t *testing.T) {
 	again.ExpectClosed()
 	n.setStatus(kernel.Status{})
 	r.ExpectClosed()
+}
+
+// A leader that only leads lets its clients go and takes no others; the four-letter words are answered. One that leads nobody else serves.
+func TestLeaderThatOnlyLeads(t *testing.T) {
+	members := []kernel.Member{{ID: 1, Voter: true}, {ID: 2, Voter: true}, {ID: 3, Voter: true}}
+	n := newFakeNode(t)
+	n.setStatus(kernel.Status{Serving: true, Role: kernel.Following, Members: members})
+	g := startGateway(t, n, map[string]string{"leaderServes": "false"})
+	r := protocoltest.Connect(t, clientAddr(g))
+	time.Sleep(2 * sweepEvery) // the sweeper has to have seen that it serves
+	n.setStatus(kernel.Status{Serving: true, Role: kernel.Leading, Members: members})
+	r.ExpectClosed()
+	refused := protocoltest.Dial(t, clientAddr(g))
+	refused.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
+	refused.ExpectClosed()
+	if s := protocoltest.Word(t, clientAddr(g), "srvr"); !strings.Contains(s, "Mode: leader") {
+		t.Errorf("%q", s)
+	}
+	n.setStatus(kernel.Status{Serving: true, Role: kernel.Leading, Members: members[:1]})
+	protocoltest.Connect(t, clientAddr(g)).Ping()
 }
 
 func TestReadOnlyServer(t *testing.T) {

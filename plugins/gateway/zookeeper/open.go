@@ -66,7 +66,7 @@ func (c *conn) handshake(payload []byte) bool {
 	case !c.g.throttle.take():
 		c.g.stats.throttled.Add(1)
 		return false
-	case !status.Serving && !status.ReadOnly, status.ReadOnly && !req.ReadOnly:
+	case !status.Serving && !status.ReadOnly, status.ReadOnly && !req.ReadOnly, c.g.leadsOnly(status):
 		return false
 	case kernel.Zxid(req.LastZxidSeen) > c.g.host.Machine().Position():
 		c.g.log.Info("refused a client that has seen a later state than this server has: it will try another one", "client", c.peer.Addr.String(),

@@ -44,6 +44,7 @@ type config struct {
 
 	words         []string // enabled ones; "*" for all
 	readOnlyMode  bool
+	leaderServes  bool
 	localSessions bool
 	upgrading     bool // local sessions become global ones when they need to
 	tickTime      time.Duration
@@ -89,6 +90,7 @@ var options = []kernel.Option{
 	{Key: "allowSASLFailed", Type: kernel.TypeBool, Default: "false", Config: "allowSaslFailedClients", Doc: "a client whose SASL authentication failed goes on without"},
 	{Key: "words", Type: kernel.TypeString, Default: "srvr", Config: "4lw.commands.whitelist", Doc: "four-letter words that are answered: a comma list, or *"},
 	{Key: "readOnlyMode", Type: kernel.TypeBool, Default: "false", Config: "readonlymode.enabled", Doc: "the word isro is answered"},
+	{Key: "leaderServes", Type: kernel.TypeBool, Default: "true", Config: "leaderServes", Doc: "clients are served while this server leads others; false: they are sent to those"},
 	{Key: "localSessions", Type: kernel.TypeBool, Default: "false", Config: "localSessionsEnabled", Doc: "sessions live on their server only, without a transaction"},
 	{Key: "upgradeSessions", Type: kernel.TypeBool, Default: "false", Config: "localSessionsUpgradingEnabled", Doc: "a local session becomes a global one when it first creates an ephemeral node"},
 	{Key: "tickTime", Type: kernel.TypeDuration, Default: "3000", Config: "tickTime", Doc: "shown by the word conf, and the base of the limits of time-outs"},
@@ -115,7 +117,7 @@ func New(env kernel.Env, o kernel.Options) (*Gateway, error) {
 		throttleTokens: o.Int("throttleTokens"), throttleFillTime: o.Duration("throttleFillTime"), throttleFillCount: o.Int("throttleFillCount"),
 		outstanding: o.Int("outstandingLimit"), maxRequests: o.Int("maxRequests"), throttledWait: o.Duration("throttledOpWait"),
 		largeThreshold: o.Bytes("largeRequest"), largeMaxBytes: o.Bytes("largeRequestMax"),
-		allowSASLFailed: o.Bool("allowSASLFailed"), words: splitList(o.String("words")), readOnlyMode: o.Bool("readOnlyMode"), localSessions: o.Bool("localSessions"),
+		allowSASLFailed: o.Bool("allowSASLFailed"), words: splitList(o.String("words")), readOnlyMode: o.Bool("readOnlyMode"), leaderServes: o.Bool("leaderServes"), localSessions: o.Bool("localSessions"),
 		upgrading: o.Bool("localSessions") && o.Bool("upgradeSessions"),
 		tickTime:  o.Duration("tickTime"), minSession: time.Duration(o.Int("minSessionTimeout")) * time.Millisecond, maxSession: time.Duration(o.Int("maxSessionTimeout")) * time.Millisecond, backlog: o.Int("listenBacklog"),
 		unification: o.Bool("portUnification"),

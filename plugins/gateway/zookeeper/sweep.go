@@ -1,12 +1,16 @@
 package zookeeper
 
-import "time"
+import (
+	"time"
+
+	"github.com/zooid-project/zooid/kernel"
+)
 
 // sweepEvery is how often the sweeper looks. It reads the clock once for all connections, so that no write or read needs a deadline of its own.
 const sweepEvery = 250 * time.Millisecond
 
 // sweep closes connections that do not come to a session, that are silent for longer than their session may be, that do not take what they are sent, and those that it does
-// not serve any more: all of them when it stops without holding them for the next leader, and those that came in read-only mode when that ends.
+// not serve any more: all of them when it stops without holding them for the next leader or begins to lead and does nothing else, and those that came in read-only mode when that ends.
 func (g *Gateway) sweep() {
 	defer g.done.Done()
 	tick := time.NewTicker(sweepEvery)
@@ -21,7 +25,7 @@ func (g *Gateway) sweep() {
 		}
 		status := g.host.Status()
 		g.shareOutstanding(status)
-		serving := status.Serving || status.Holding
+		serving := (status.Serving || status.Holding) && !g.leadsOnly(status)
 		stopped, readOnlyEnded := wasServing && !serving, wasReadOnly && !status.ReadOnly
 		if status.ReadOnly && !wasReadOnly {
 			g.sendReaders()
@@ -36,6 +40,11 @@ func (g *Gateway) sweep() {
 			c.sweep(now, stopped, status.ReadOnly)
 		}
 	}
+}
+
+// leadsOnly says whether this server leaves clients to the others, because it leads them (spec server-surface, 1: leaderServes).
+func (g *Gateway) leadsOnly(s kernel.Status) bool {
+	return !g.cfg.leaderServes && s.Role == kernel.Leading && len(s.Members) > 1
 }
 
 // idleBucket is what the idle time is rounded up to (spec client-protocol, 3.5).
