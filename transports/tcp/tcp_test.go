@@ -103,8 +103,9 @@ func listening(t *testing.T, s Settings, ids ...kernel.ServerID) []*server {
 	t.Helper()
 	s = patient(s)
 	servers, members := make([]*server, len(ids)), make([]kernel.Member, len(ids))
+	free := ports(t, 2*len(ids)) // at once: none comes twice
 	for i, id := range ids {
-		p := ports(t, 2)
+		p := free[2*i:]
 		sink := plugintest.NewSink(t)
 		members[i] = line(id, p[0], p[1])
 		servers[i] = &server{New(id, sink, s, logger(t)), sink, fmt.Sprintf("127.0.0.1:%d", p[0]), fmt.Sprintf("127.0.0.1:%d", p[1])}
