@@ -41,11 +41,12 @@ func (c *Core) MayChange(to kernel.Ensemble) error {
 	return nil
 }
 
-// ready tells whether a server could vote on the next proposal, and would if it came back before it hears of the change: a server of ZooKeeper's comes back as what it is now.
+// ready tells whether a server could vote on the next proposal, and would if it came back before it hears of the change: a server of ZooKeeper's comes back as what it is now. One that has been silent for
+// half of what it may be is perhaps gone for good, and so would be the new quorum.
 func (c *Core) ready(id kernel.ServerID, observers bool) bool {
 	observes := c.active[0].IsMember(id) && !c.active[0].IsVoter(id)
 	for _, l := range c.lead.learners {
-		if l.id == id && l.state == serving && (observers || !l.observer && !observes) && c.halves <= l.deadline {
+		if l.id == id && l.state == serving && (observers || !l.observer && !observes) && c.halves-l.heard <= max(2, c.syncHalves()/2) {
 			return true
 		}
 	}

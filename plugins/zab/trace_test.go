@@ -176,6 +176,7 @@ func (d *driver) start(t *testing.T, td *datadriven.TestData) kernel.Start {
 	for i := range number(t, td, "observers", 0) {
 		s.Config.Others = append(s.Config.Others, kernel.ServerID(len(s.Config.Voters)+i+1))
 	}
+	d.core.settings.SyncLimit = number(t, td, "sync", 1)
 	d.core.settings.ObserverMasters = td.HasArg("observer-masters")
 	if td.HasArg("reconfig") {
 		d.core.settings.ReconfigEnabled = true
