@@ -11,6 +11,7 @@ type applyJob struct {
 	commit      Zxid
 	txns        []Committed
 	barrier     *Request
+	replay      Zxid   // up to here the log is read, what the state has already left out
 	established uint64 // incarnation of the role that has begun; 0: none
 	restore     *RestoreState
 }
@@ -69,6 +70,13 @@ func (a *applyState) next() bool {
 			n.Fail(fmt.Errorf("apply: %w", err))
 		}
 		n.flow.carry(-size)
+	case j.replay != 0:
+		if have := n.parts.Machine.Position(); have < j.replay {
+			if err := n.replay(have, j.replay); err != nil {
+				a.failed = true
+				n.Fail(fmt.Errorf("apply: %w", err))
+			}
+		}
 	case j.barrier != nil:
 		if j.barrier.From == 0 {
 			n.outstanding.Add(-1)

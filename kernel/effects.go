@@ -87,6 +87,7 @@ func (l *loopState) performDisk(e *Effects) {
 	if e.Restore != nil {
 		l.caughtUpBy = "SNAP"
 		l.unapplied = l.unapplied[:0]
+		l.spilled, l.history = 0, 0
 		l.committed = e.Restore.Zxid
 		n.inherited.Store(0)
 		n.holding.Store(false)
@@ -102,6 +103,9 @@ func (l *loopState) performDisk(e *Effects) {
 			for _, r := range e.Append {
 				l.unapplied = append(l.unapplied, Committed{Zxid: r.Zxid, Data: r.Data})
 			}
+			if e.History {
+				l.spill(e.Append)
+			}
 		}
 		n.flow.carry(recordsSize(e.Append))
 		n.disk.put(diskJob{appendID: e.Ordered, records: append(n.recordBuffers.get(len(e.Append)), e.Append...)})
@@ -113,6 +117,7 @@ func (l *loopState) cut(to Zxid) {
 	if l.node.inherited.Load() > int64(to) {
 		l.node.inherited.Store(int64(to))
 	}
+	l.spilled = min(l.spilled, to)
 	end := len(l.unapplied)
 	for end > 0 && l.unapplied[end-1].Zxid > to {
 		end--
@@ -152,7 +157,14 @@ func (l *loopState) commit(z Zxid) {
 	if z <= l.committed {
 		return
 	}
-	l.committed = z
+	spilled := min(l.spilled, z)
+	if spilled > l.committed {
+		l.commitSpilled(spilled)
+	}
+	l.committed, l.history = z, 0
+	if spilled == z {
+		return
+	}
 	count := 0
 	for count < len(l.unapplied) && l.unapplied[count].Zxid <= z {
 		count++

@@ -14,6 +14,8 @@ type loopState struct {
 	batch       Batch
 	records     []Record
 	unapplied   []Committed // in the log or on the way to it, not yet committed, in zxid order
+	spilled     Zxid        // up to here unapplied lacks what nobody waits for: it is read from the log (spill.go)
+	history     int         // bytes in unapplied that could be spilled
 	committed   Zxid        // handed to apply
 	held        int         // bytes that the broadcast keeps
 	pending     pending     // of this server's clients, at the leader or lost with one

@@ -37,6 +37,8 @@ type NodeConfig struct {
 	SnapshotEvery int
 	// SnapshotsKept is how many snapshots a purge leaves.
 	SnapshotsKept int
+	// HistoryBytes is how much of a leader's history is kept in memory until it is committed; above it is read from the log again. 0 is 32 MiB.
+	HistoryBytes int
 	// SlowSync is how long a sync of the log may take before it is logged and counted; 0 is a second.
 	SlowSync time.Duration
 	// ReadOnlyMode lets clients that ask for it read from a server that has lost its quorum.
@@ -129,6 +131,9 @@ func NewNode(cfg NodeConfig, parts Parts) (*Node, error) {
 	}
 	if cfg.SnapshotsKept == 0 {
 		cfg.SnapshotsKept = 3
+	}
+	if cfg.HistoryBytes == 0 {
+		cfg.HistoryBytes = 32 << 20
 	}
 	if cfg.SlowSync == 0 {
 		cfg.SlowSync = time.Second

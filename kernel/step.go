@@ -196,6 +196,9 @@ type Effects struct {
 	Flush   []LinkID // LinkFlushed follows for each that stays up
 	Append  []Record // appended in order; Durable follows when Sync has returned. The bytes stay the proposer's
 	Ordered EffectID // of Append
+	// History says that Append is part of what a learner is brought up with: nothing of it is committed before the role is established, and the role is not before all of it is on stable storage. Without room
+	// for all of it in memory the node reads it from the log again.
+	History bool
 
 	SaveWords *SaveWords
 	Truncate  *TruncateLog

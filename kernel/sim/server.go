@@ -165,6 +165,9 @@ func (s *Server) Start() {
 		return transport, nil
 	}
 	cfg := kernel.NodeConfig{Self: s.id, Ensemble: s.ensemble, TickTime: w.opt.TickTime, Seed: w.rng.Int64(), Logger: env.Logger, Now: s.clock, Wall: s.wall, Cluster: kernel.ClusterID{byte(s.id)}, Repair: s.repair(), SnapshotEvery: w.opt.SnapshotEvery}
+	if w.opt.Seed%2 == 0 {
+		cfg.HistoryBytes = 1 << 10
+	}
 	cfg.Configured = func(inForce kernel.Ensemble, _ *kernel.Ensemble) { s.ensemble = inForce } // its configuration file, which a wipe leaves
 	if s.stepper, err = kernel.NewStepper(cfg, parts); err == nil {
 		err = s.stepper.Start()

@@ -78,6 +78,7 @@ func (c *Core) order() {
 	if len(c.effects.Append) > 0 {
 		c.effects.Ordered = c.effect()
 		c.appended = c.effects.Ordered.Seq
+		c.effects.History = c.role != kernel.Leading && (c.learn.state == receiving || c.learn.state == accepting)
 	}
 }
 
