@@ -106,7 +106,7 @@ func (l *loopState) configure(e Ensemble) {
 	if n.cfg.Configured != nil {
 		n.cfg.Configured(e, nil)
 	}
-	n.cfg.Logger.Info("configuration", "version", e.Version.String(), "voters", len(e.Voters), "observers", len(e.Others))
+	n.cfg.Logger.Info("configuration", "version", e.Version.String(), "voters", e.Voters, "observers", e.Others)
 }
 
 // expect prepares for a configuration that is proposed: its servers can be reached from now on, since an election may need their votes.
@@ -125,7 +125,7 @@ func (l *loopState) expect(next Ensemble) {
 	if n.cfg.Configured != nil {
 		n.cfg.Configured(now, &next)
 	}
-	n.cfg.Logger.Info("proposed configuration", "version", next.Version.String(), "voters", len(next.Voters), "observers", len(next.Others))
+	n.cfg.Logger.Info("proposed configuration", "version", next.Version.String(), "voters", next.Voters, "observers", next.Others)
 }
 
 // nowServing is called by the apply goroutine once everything that the role inherits is applied.
