@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/zooid-project/zooid/kernel"
@@ -250,15 +251,14 @@ func (f *faults) rot() func() {
 	return f.w.StartAll
 }
 
+// Lacks tells whether a server has lost, or was given damage to, what its disk held, and has not served since: nobody should count on it.
+func (w *World) Lacks(id kernel.ServerID) bool {
+	return slices.ContainsFunc(w.faults.wiped, func(s *Server) bool { return s.id == id && !s.Serving() })
+}
+
 // loser is a server that may lose what its disk holds, nil if the budget does not allow it.
 func (f *faults) loser() *Server {
-	kept := f.wiped[:0]
-	for _, s := range f.wiped {
-		if !s.Serving() {
-			kept = append(kept, s)
-		}
-	}
-	f.wiped = kept
+	f.wiped = slices.DeleteFunc(f.wiped, (*Server).Serving)
 	s := f.w.anyone()
 	if len(f.wiped) >= (len(f.w.watch.ensemble.Voters)-1)/2 {
 		return nil
