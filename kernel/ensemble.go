@@ -53,6 +53,11 @@ func (e *Ensemble) Weight(id ServerID) int64 {
 	return 1
 }
 
+// CountsAs tells whether the quorums of both are the same.
+func (e *Ensemble) CountsAs(other *Ensemble) bool {
+	return slices.Equal(e.Voters, other.Voters) && slices.EqualFunc(e.Groups, other.Groups, func(a, b QuorumGroup) bool { return slices.Equal(a.Members, b.Members) })
+}
+
 // IsQuorum tells whether the voters for which has says yes are a quorum: more than half of the voters; with groups, more than half of the groups that weigh anything,
 // each won by more than half of its weight.
 func (e *Ensemble) IsQuorum(has func(ServerID) bool) bool {

@@ -190,8 +190,8 @@ func (c *Core) hearConfig(text []byte) error {
 	case err != nil:
 		return nil
 	case !c.settings.ReconfigEnabled:
-		if !slices.Equal(e.Voters, c.active[0].Voters) {
-			c.report(fmt.Errorf("zab: leader %d counts quorums of servers %d and this server of %d: make their configuration files agree", c.learn.leader, e.Voters, c.active[0].Voters))
+		if !e.CountsAs(&c.active[0]) {
+			c.report(fmt.Errorf("zab: leader %d counts quorums of servers %d and this server of %d, or in other groups or weights: make their configuration files agree", c.learn.leader, e.Voters, c.active[0].Voters))
 		}
 		return nil
 	}
