@@ -68,6 +68,9 @@ func (e *expiry) place(x *session) {
 
 const bucketWidth = int64(250 * time.Millisecond)
 
+// expiryBurst is how many sessions end in one half tick: the end of each is a transaction, and those who write wait behind it. A crowd that has gone at once goes in some ticks.
+const expiryBurst = 1000
+
 func (e *expiry) remove(x *session) {
 	if x.bucket == 0 {
 		return
@@ -144,7 +147,7 @@ func (s *sessions) collect(now time.Time, stalled bool) (over []kernel.SessionID
 	return over, hangUp, held
 }
 
-// sweep takes the sessions whose deadline has passed out of a bucket and moves those that were touched on.
+// sweep takes the sessions whose deadline has passed out of a bucket, as many as may end now, and moves those that were touched on.
 func (s *sessions) sweep(bucket, at int64, over []*session) []*session {
 	for x := range s.expiry.buckets[bucket] {
 		if x.deadline.Load() > at {
@@ -153,9 +156,14 @@ func (s *sessions) sweep(bucket, at int64, over []*session) []*session {
 			}
 			continue
 		}
-		s.expiry.remove(x)
-		if !x.closing {
+		switch {
+		case x.closing:
+			s.expiry.remove(x)
+		case len(over) < expiryBurst:
+			s.expiry.remove(x)
 			over = append(over, x)
+		case bucket <= s.expiry.swept: // it is not looked at again
+			s.place(x)
 		}
 	}
 	return over

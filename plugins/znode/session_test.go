@@ -1,6 +1,7 @@
 package znode
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -120,6 +121,32 @@ func TestClosingSession(t *testing.T) {
 	d.verify()
 	d.restart(true)
 	d.verify()
+}
+
+// Sessions that are over at the same time do not end at the same time: others write in between. None is forgotten.
+func TestExpiryOfACrowd(t *testing.T) {
+	d := newDriver(t, map[string]string{"tickTime": "1000"})
+	crowd := map[kernel.SessionID]bool{}
+	for range 5 * expiryBurst / 2 {
+		crowd[d.client().session] = true
+	}
+	var ticks []int
+	for len(crowd) > 0 && len(ticks) < 100 {
+		d.now = d.now.Add(500 * time.Millisecond)
+		end := d.m.Tick(d.now, false)
+		if len(end) > 0 || len(ticks) > 0 {
+			ticks = append(ticks, len(end))
+		}
+		for _, r := range end {
+			if !crowd[r.Session] {
+				t.Fatalf("session 0x%x ends twice", r.Session)
+			}
+			delete(crowd, r.Session)
+		}
+	}
+	if !slices.Equal(ticks, []int{expiryBurst, expiryBurst, expiryBurst / 2}) {
+		t.Errorf("sessions ended by half ticks: %v", ticks)
+	}
 }
 
 // TestExpiry runs sessions in virtual time: what Tick is told.
