@@ -31,7 +31,7 @@ var Bugs = []Bug{
 	{"diverging-apply", "one server applies a write with other data", []string{"I17", "rule 4"}, func(r *run, _ kernel.Env, p *kernel.Parts) {
 		p.Machine = &divergingMachine{StateMachine: p.Machine, run: r}
 	}},
-	{"doubled-held-write", "what was sent to the last leader is sent to the next one, decided or not", []string{"rule 1"}, broadcastBug(doubledWrite)},
+	{"doubled-held-write", "what was sent to the last leader is sent to the next one, decided or not", []string{"I19", "rule 1"}, broadcastBug(doubledWrite)},
 	{"early-expiry", "a session expires in half its time-out", []string{"rule 11"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &hastyMachine{StateMachine: p.Machine} }},
 	{"early-read", "the gateway reads without waiting for the session's own writes", []string{"I18", "rule 4"}, nil},
 	{"late-expiry", "a session expires in three times its time-out", []string{"rule 11"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &tardyMachine{StateMachine: p.Machine} }},
@@ -44,6 +44,7 @@ var Bugs = []Bug{
 		p.Broadcast = &carelessBroadcast{Broadcast: p.Broadcast}
 	}},
 	{"reset-without-restore", "a snapshot from a peer is read and not taken over", []string{"I2", "I17", "rule 4"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &forgetfulMachine{StateMachine: p.Machine} }},
+	{"snapshot-ahead", "a snapshot says that it is newer than it is", []string{"I13"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &boastfulMachine{StateMachine: p.Machine} }},
 	{"stale-sync", "the leader answers a sync without asking whether it still leads", []string{"I18", "I20", "I19"}, broadcastBug(staleSync)},
 	{"swallowed-sync-error", "a sync that has failed counts as one that has not", []string{"rule 22", "I14"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &swallowingLog{LogStore: p.Log} }},
 	{"vote-from-memory", "a server votes with what it has sent to its disk, there yet or not, and with what was truncated since", []string{"I16"}, broadcastBug(voteFromMemory)},
@@ -196,6 +197,18 @@ func (m *forgetfulMachine) Restore(r io.Reader, _ kernel.Zxid) error {
 	_, err := io.Copy(io.Discard, r)
 	return err
 }
+
+// boastfulMachine names its snapshots by the zxid after theirs.
+type boastfulMachine struct{ kernel.StateMachine }
+
+func (m *boastfulMachine) Snapshot() (kernel.StateSnapshot, error) {
+	s, err := m.StateMachine.Snapshot()
+	return boastful{s}, err
+}
+
+type boastful struct{ kernel.StateSnapshot }
+
+func (s boastful) Zxid() kernel.Zxid { return s.StateSnapshot.Zxid() + 1 }
 
 // carelessBroadcast starts with what there is, as if that were all there ever was.
 type carelessBroadcast struct{ kernel.Broadcast }

@@ -125,7 +125,7 @@ func (m *model) commit(z kernel.Zxid, data []byte) {
 	if h.Cxid != 0 {
 		key := opKey{h.ClientID, h.Cxid}
 		if before, twice := m.byOp[key]; twice {
-			m.fail("request %d of session %s was committed twice, as %s and as %s (rule 1)", key.cxid, kernel.SessionID(key.session), before, z)
+			m.fail("request %d of session %s was committed twice, as %s and as %s (I19, rule 1)", key.cxid, kernel.SessionID(key.session), before, z)
 		}
 		m.byOp[key] = z
 	}
@@ -156,7 +156,7 @@ func (m *model) apply(h wire.TxnHeader, t *wire.Txn) {
 			listed := slices.Clone(t.Paths)
 			slices.Sort(listed)
 			if !slices.Equal(listed, owned) {
-				m.fail("%s closes session %s with the ephemeral nodes %v; it owns %v (rule 12)", z, kernel.SessionID(h.ClientID), listed, owned)
+				m.fail("%s closes session %s with the ephemeral nodes %v; it owns %v (I23, rule 12)", z, kernel.SessionID(h.ClientID), listed, owned)
 			}
 		}
 		for _, p := range owned {
