@@ -41,7 +41,7 @@ func (s *Server) readLog() {
 // kept checks what a start has found: nothing that was confirmed is missing, and nothing is there that was never written.
 func (s *Server) kept(found []record, words []byte) {
 	if !bytes.Equal(words, s.words) && !bytes.Equal(words, s.savingWords) {
-		s.world.Fail("server %d finds other words (%x) than it has saved (%x)", s.id, words, s.words)
+		s.world.Fail("server %d finds other words (%x) than it has saved (%x) (rule 22)", s.id, words, s.words)
 	}
 	if s.resetting {
 		return // the old log or an empty one
@@ -62,12 +62,12 @@ func (s *Server) kept(found []record, words []byte) {
 		return
 	}
 	if len(found) < confirmed {
-		s.world.Fail("server %d has lost %s, which its log had confirmed", s.id, all[len(found)].zxid)
+		s.world.Fail("server %d has lost %s, which its log had confirmed (rule 22)", s.id, all[len(found)].zxid)
 		return
 	}
 	for i := range found {
 		if i >= len(all) || found[i] != all[i] {
-			s.world.Fail("server %d finds %s in its log, which was never written there in this place", s.id, found[i].zxid)
+			s.world.Fail("server %d finds %s in its log, which was never written there in this place (rule 22)", s.id, found[i].zxid)
 			return
 		}
 	}

@@ -5,14 +5,16 @@ import "github.com/zooid-project/zooid/kernel"
 // Marks are scenarios of spec zab, 18, that a world can tell it has been in: World.Tally counts them under these names. A fault shows that something was done to the servers, a mark that it met them where it
 // could hurt.
 var Marks = []string{
-	markAcceptedUnwritten, markBrokeOff, markCutInSync, markStreamTorn, markDiskGaveUp, markLatePartner, markEmptyVoter, markWitness, markChangeOutlives, markLeaderLeaves,
+	markAcceptedUnwritten, markBrokeOff, markCutInSync, MarkStreamTorn, markDiskGaveUp, markLatePartner, markEmptyVoter, markWitness, markChangeOutlives, markLeaderLeaves,
 }
+
+// MarkStreamTorn is the one that a story waits for.
+const MarkStreamTorn = "S-58 a snapshot breaks off on its way"
 
 const (
 	markAcceptedUnwritten = "S-36 power is lost by who serves what it has only read back"
 	markBrokeOff          = "S-08 a synchronization breaks off behind a cut or a snapshot"
 	markCutInSync         = "S-51 power is lost inside a disk operation of a synchronization"
-	markStreamTorn        = "S-58 a snapshot breaks off on its way"
 	markDiskGaveUp        = "S-71 a server gives up after a disk error"
 	markLatePartner       = "S-92 a server starts while others serve"
 	markEmptyVoter        = "S-82 a voter with an empty disk looks for a leader"

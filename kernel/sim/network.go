@@ -372,7 +372,7 @@ func (e *end) deliver() {
 			content := p.body
 			if n.tear {
 				n.tear = false
-				n.w.reach(markStreamTorn)
+				n.w.reach(MarkStreamTorn)
 				content = content[:n.w.rng.IntN(len(content)+1)]
 				n.w.Logf("the stream from %d to %d breaks off after %d bytes of %d", e.transport.server.id, to.id, len(content), len(p.body))
 				defer e.breakBoth(errReset)

@@ -71,14 +71,16 @@ type Server struct {
 	machine *watchedMachine
 	log     *watchedLog
 	guest   Guest
-	flushes bool           // its machine writes its state to a store that survives
-	closers []func() error // of parts that hold memory or goroutines
-	starts  int
-	due     [numActors]time.Duration // zero: not planned
-	paused  bool
-	slow    time.Duration // added to everything its disk does
-	fatal   error
-	ahead   time.Duration // its wall clock, of virtual time
+
+	snapshots kernel.SnapshotStore // nil: it has none
+	flushes   bool                 // its machine writes its state to a store that survives
+	closers   []func() error       // of parts that hold memory or goroutines
+	starts    int
+	due       [numActors]time.Duration // zero: not planned
+	paused    bool
+	slow      time.Duration // added to everything its disk does
+	fatal     error
+	ahead     time.Duration // its wall clock, of virtual time
 
 	// For marks (marks.go).
 	learning bool // it is being brought up
@@ -156,7 +158,7 @@ func (s *Server) Start() {
 		s.flushes = parts.Nodes.Durable()
 	}
 	parts.Machine, parts.Log = s.machine, s.log
-	if parts.Snapshots != nil {
+	if s.snapshots = parts.Snapshots; parts.Snapshots != nil {
 		parts.Snapshots = &watchedSnapshots{SnapshotStore: parts.Snapshots, server: s}
 	}
 	parts.Election = &watchedElection{Election: parts.Election, server: s}
@@ -403,8 +405,12 @@ func (s *Server) run(actor int) {
 	case actWake:
 		s.stepper.Loop(false)
 	case actFlush:
-		if err := s.machine.Flush(context.Background()); err != nil && s.fatal == nil {
+		err := s.machine.Flush(context.Background())
+		if err != nil && s.fatal == nil {
 			s.fatal = err
+		}
+		if err == nil {
+			s.world.watch.kept(s, "writes its state down", s.machine.Flushed())
 		}
 	case actGuest:
 		s.guest.Turn()

@@ -57,6 +57,14 @@ func (c *watch) started(s *Server) {
 	}
 }
 
+// kept checks a state that is about to survive, as a snapshot or in the node store: what is not committed is in none, whatever the server's role is (I13, G2). Then none can hold what a truncation takes back.
+func (c *watch) kept(s *Server, how string, at kernel.Zxid) {
+	c.w.Tally["states that survive"]++
+	if _, known := c.index[at]; !known && at.Counter() != 0 {
+		c.w.Fail("server %d %s at %s, which is not committed (I13)", s.id, how, at)
+	}
+}
+
 // step looks at the role of a server that had its turn: one established leader for an epoch (I8), one cluster for all.
 func (c *watch) step(s *Server) {
 	if s.stepper == nil {
@@ -198,6 +206,7 @@ type watchedSnapshot struct {
 }
 
 func (w *watchedSnapshot) Commit(zxid kernel.Zxid) error {
+	w.server.world.watch.kept(w.server, "writes a snapshot", zxid)
 	err := w.SnapshotWriter.Commit(zxid)
 	if s := w.server; err == nil && s.restored != 0 && zxid >= s.restored {
 		s.base, s.restored = max(s.base, s.restored), 0
@@ -312,8 +321,13 @@ func (l *watchedLog) Truncate(to kernel.Zxid) error {
 	}
 	s.world.Tally["TRUNC"]++
 	s.replaced++
+	if s.snapshots != nil {
+		if list, err := s.snapshots.List(); err == nil && len(list) > 0 && list[0].Zxid > to {
+			s.world.Fail("server %d cuts its log at %s and has a snapshot at %s (I13)", s.id, to, list[0].Zxid)
+		}
+	}
 	if c := &s.world.watch; len(c.decided) > 0 && to < s.machine.Position() {
-		s.world.Fail("server %d cuts its log at %s and has applied %s", s.id, to, s.machine.Position())
+		s.world.Fail("server %d cuts its log at %s and has applied %s (I13)", s.id, to, s.machine.Position())
 	}
 	return nil
 }

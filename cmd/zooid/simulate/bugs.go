@@ -17,38 +17,42 @@ import (
 type Bug struct {
 	Name string
 	Doc  string
-	wrap func(*run, kernel.Env, *kernel.Parts)
+	// Rules are those of which any may be the first to see it: invariants as "zooid docs rules" numbers them (I10), rules as "zooid docs checks" does (rule 4). What fails by other checks alone is not found.
+	Rules []string
+	wrap  func(*run, kernel.Env, *kernel.Parts)
 }
 
 // Bugs are all of them, by name.
 var Bugs = []Bug{
-	{"ack-before-sync", "the log confirms what only the page cache has", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &unsyncedLog{LogStore: p.Log} }},
-	{"ack-on-receipt", "a follower acknowledges a proposal before its log has confirmed it", broadcastBug(ackOnReceipt)},
-	{"apply-before-commit", "a learner applies what it has on disk, committed or not", broadcastBug(applyBeforeCommit)},
-	{"commit-without-quorum", "a leader commits what it has on disk itself", broadcastBug(commitWithoutQuorum)},
-	{"diverging-apply", "one server applies a write with other data", func(r *run, _ kernel.Env, p *kernel.Parts) {
+	{"ack-before-sync", "the log confirms what only the page cache has", []string{"rule 22", "I14", "I10", "I16"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &unsyncedLog{LogStore: p.Log} }},
+	{"ack-on-receipt", "a follower acknowledges a proposal before its log has confirmed it", []string{"I14"}, broadcastBug(ackOnReceipt)},
+	{"apply-before-commit", "a learner applies what it has on disk, committed or not", []string{"I10"}, broadcastBug(applyBeforeCommit)},
+	{"commit-without-quorum", "a leader commits what it has on disk itself", []string{"I10"}, broadcastBug(commitWithoutQuorum)},
+	{"diverging-apply", "one server applies a write with other data", []string{"I17", "rule 4"}, func(r *run, _ kernel.Env, p *kernel.Parts) {
 		p.Machine = &divergingMachine{StateMachine: p.Machine, run: r}
 	}},
-	{"doubled-held-write", "what was sent to the last leader is sent to the next one, decided or not", broadcastBug(doubledWrite)},
-	{"early-expiry", "a session expires in half its time-out", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &hastyMachine{StateMachine: p.Machine} }},
-	{"early-read", "the gateway reads without waiting for the session's own writes", nil},
-	{"lost-ephemeral", "a server forgets to remove the nodes of a session that ends", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &leakingMachine{StateMachine: p.Machine} }},
-	{"missing-truncation", "a truncation is confirmed and not done", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &uncutLog{LogStore: p.Log} }},
-	{"old-quorum", "a change of the members is decided by the members of before alone", nil},
-	{"reordered-requests", "a learner forwards two requests of one session the wrong way round", broadcastBug(reorder)},
-	{"reply-before-commit", "the leader answers when it has prepared", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &eagerMachine{StateMachine: p.Machine} }},
-	{"repaired-at-once", "a server whose log was damaged votes before its peers have brought it up", func(_ *run, _ kernel.Env, p *kernel.Parts) {
+	{"doubled-held-write", "what was sent to the last leader is sent to the next one, decided or not", []string{"I19", "rule 1"}, broadcastBug(doubledWrite)},
+	{"early-expiry", "a session expires in half its time-out", []string{"rule 11"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &hastyMachine{StateMachine: p.Machine} }},
+	{"early-read", "the gateway reads without waiting for the session's own writes", []string{"I18", "rule 4"}, nil},
+	{"late-expiry", "a session expires in three times its time-out", []string{"rule 11"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &tardyMachine{StateMachine: p.Machine} }},
+	{"lost-ephemeral", "a server forgets to remove the nodes of a session that ends", []string{"I17", "rule 4", "rule 9", "rule 12", "rule 15", "rule 16"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &leakingMachine{StateMachine: p.Machine} }},
+	{"missing-truncation", "a truncation is confirmed and not done", []string{"I2", "I3", "I10", "I14", "rule 22"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &uncutLog{LogStore: p.Log} }},
+	{"old-quorum", "a change of the members is decided by the members of before alone", []string{"I10", "I21"}, nil},
+	{"reordered-requests", "a learner forwards two requests of one session the wrong way round", []string{"rule 1", "I18"}, broadcastBug(reorder)},
+	{"reply-before-commit", "the leader answers when it has prepared", []string{"rule 4"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &eagerMachine{StateMachine: p.Machine} }},
+	{"repaired-at-once", "a server whose log was damaged votes before its peers have brought it up", []string{"I2", "I3", "I10"}, func(_ *run, _ kernel.Env, p *kernel.Parts) {
 		p.Broadcast = &carelessBroadcast{Broadcast: p.Broadcast}
 	}},
-	{"reset-without-restore", "a snapshot from a peer is read and not taken over", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &forgetfulMachine{StateMachine: p.Machine} }},
-	{"stale-sync", "the leader answers a sync without asking whether it still leads", broadcastBug(staleSync)},
-	{"swallowed-sync-error", "a sync that has failed counts as one that has not", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &swallowingLog{LogStore: p.Log} }},
-	{"vote-from-memory", "a server votes with what it has sent to its disk, there yet or not, and with what was truncated since", broadcastBug(voteFromMemory)},
-	{"wall-clock-expiry", "sessions expire by the clock that people set", func(_ *run, env kernel.Env, p *kernel.Parts) {
+	{"reset-without-restore", "a snapshot from a peer is read and not taken over", []string{"I2", "I17", "rule 4"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &forgetfulMachine{StateMachine: p.Machine} }},
+	{"snapshot-ahead", "a snapshot says that it is newer than it is", []string{"I13"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &boastfulMachine{StateMachine: p.Machine} }},
+	{"stale-sync", "the leader answers a sync without asking whether it still leads", []string{"I18", "I20", "I19"}, broadcastBug(staleSync)},
+	{"swallowed-sync-error", "a sync that has failed counts as one that has not", []string{"rule 22", "I14"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &swallowingLog{LogStore: p.Log} }},
+	{"vote-from-memory", "a server votes with what it has sent to its disk, there yet or not, and with what was truncated since", []string{"I16"}, broadcastBug(voteFromMemory)},
+	{"wall-clock-expiry", "sessions expire by the clock that people set", []string{"rule 11"}, func(_ *run, env kernel.Env, p *kernel.Parts) {
 		p.Machine = &wallMachine{StateMachine: p.Machine, wall: env.Wall}
 	}},
-	{"watch-lost", "every tenth watch event is not sent", nil},
-	{"words-not-saved", "the durable words are confirmed and not saved", func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &wordlessLog{LogStore: p.Log} }},
+	{"watch-lost", "every tenth watch event is not sent", []string{"rule 15"}, nil},
+	{"words-not-saved", "the durable words are confirmed and not saved", []string{"I15", "I11", "rule 22"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &wordlessLog{LogStore: p.Log} }},
 }
 
 // FindBug returns a bug by name.
@@ -118,6 +122,19 @@ func (m *hastyMachine) Tick(now time.Time, stalled bool) []*kernel.Request {
 	return m.StateMachine.Tick(m.first.Add(2*now.Sub(m.first)), stalled)
 }
 
+// tardyMachine sees time go a third as fast.
+type tardyMachine struct {
+	kernel.StateMachine
+	first time.Time
+}
+
+func (m *tardyMachine) Tick(now time.Time, stalled bool) []*kernel.Request {
+	if m.first.IsZero() {
+		m.first = now
+	}
+	return m.StateMachine.Tick(m.first.Add(now.Sub(m.first)/3), stalled)
+}
+
 // wallMachine measures time with the wall clock.
 type wallMachine struct {
 	kernel.StateMachine
@@ -180,6 +197,18 @@ func (m *forgetfulMachine) Restore(r io.Reader, _ kernel.Zxid) error {
 	_, err := io.Copy(io.Discard, r)
 	return err
 }
+
+// boastfulMachine names its snapshots by the zxid after theirs.
+type boastfulMachine struct{ kernel.StateMachine }
+
+func (m *boastfulMachine) Snapshot() (kernel.StateSnapshot, error) {
+	s, err := m.StateMachine.Snapshot()
+	return boastful{s}, err
+}
+
+type boastful struct{ kernel.StateSnapshot }
+
+func (s boastful) Zxid() kernel.Zxid { return s.StateSnapshot.Zxid() + 1 }
 
 // carelessBroadcast starts with what there is, as if that were all there ever was.
 type carelessBroadcast struct{ kernel.Broadcast }

@@ -15,7 +15,7 @@ func (r *run) checkReply(o *op, f frame) {
 		r.fail("client %d, session %s: the answer to %v is of %s, an earlier one was of %s (I18)", c.id, o.session, o.request.Code, f.zxid, c.lastZxid)
 	}
 	if f.zxid > m.last {
-		r.fail("client %d is told about %s, and %s was committed last", c.id, f.zxid, m.last)
+		r.fail("client %d is told about %s, and %s was committed last (rule 4)", c.id, f.zxid, m.last)
 		return
 	}
 	if f.code == wire.ErrSystemError { // the server takes no writes at the moment
@@ -42,13 +42,13 @@ func (r *run) checkWrite(o *op, f frame) {
 	c, m := o.client, r.model
 	z, known := m.byOp[opKey{int64(o.session), o.cxid}]
 	if !known || z != f.zxid {
-		r.fail("client %d: %v number %d of session %s is answered with %s; committed as %s", c.id, o.request.Code, o.cxid, o.session, f.zxid, z)
+		r.fail("client %d: %v number %d of session %s is answered with %s; committed as %s (rule 1)", c.id, o.request.Code, o.cxid, o.session, f.zxid, z)
 		return
 	}
 	if o.request.Code == wire.OpMulti && f.code == 0 {
 		var body wire.Response
 		if err := wire.DecodeResponse(wire.OpMulti, f.body, &body); err != nil || len(body.Results) != len(o.request.Ops) {
-			r.fail("client %d: a multi of %d operations is answered with %d results, %v", c.id, len(o.request.Ops), len(body.Results), err)
+			r.fail("client %d: a multi of %d operations is answered with %d results, %v (rule 5)", c.id, len(o.request.Ops), len(body.Results), err)
 			return
 		}
 		for i := range body.Results {
@@ -58,13 +58,13 @@ func (r *run) checkWrite(o *op, f frame) {
 		}
 	}
 	if d := m.txns[z]; d.failed != (f.code != 0) || d.err != 0 && d.err != f.code {
-		r.fail("client %d: %v at %s is answered with error %d; the transaction: failed %v, error %d", c.id, o.request.Code, z, f.code, d.failed, d.err)
+		r.fail("client %d: %v at %s is answered with error %d; the transaction: failed %v, error %d (rule 1)", c.id, o.request.Code, z, f.code, d.failed, d.err)
 	}
 	if z <= o.floor {
 		r.fail("client %d: a write sent when %s had been seen was committed as %s (I19)", c.id, o.floor, z)
 	}
 	if z <= c.writes {
-		r.fail("client %d: a write was committed as %s, one sent before it as %s", c.id, z, c.writes)
+		r.fail("client %d: a write was committed as %s, one sent before it as %s (I18)", c.id, z, c.writes)
 	}
 	c.writes = z
 }
@@ -73,7 +73,7 @@ func (r *run) checkRead(o *op, f frame) {
 	c, m := o.client, r.model
 	v := m.at(o.request.Path, f.zxid)
 	if diff := v.compare(o.request.Code, f.code, f.body); diff != "" {
-		r.fail("client %d: %v of %s at %s: %s", c.id, o.request.Code, o.request.Path, f.zxid, diff)
+		r.fail("client %d: %v of %s at %s: %s (rule 4)", c.id, o.request.Code, o.request.Path, f.zxid, diff)
 	}
 	if o.synced {
 		o.note(f.code, f.body)
@@ -114,7 +114,7 @@ func (c *client) event(f frame) {
 				return
 			}
 		}
-		c.run.fail("client %d gets %v of %s, which it does not watch", c.id, e.Type, e.Path)
+		c.run.fail("client %d gets %v of %s, which it does not watch (rule 17)", c.id, e.Type, e.Path)
 		return
 	}
 	w := c.watches[i]
@@ -124,7 +124,7 @@ func (c *client) event(f frame) {
 	}
 	v, ok := c.run.model.first(w.path, w.since, w.events()...)
 	if !ok || v.zxid != f.zxid || v.event != e.Type {
-		c.run.fail("client %d: %v of %s at %s; the watch set at %s ends with %v at %s", c.id, e.Type, e.Path, f.zxid, w.since, v.event, v.zxid)
+		c.run.fail("client %d: %v of %s at %s; the watch set at %s ends with %v at %s (rule 16)", c.id, e.Type, e.Path, f.zxid, w.since, v.event, v.zxid)
 	}
 }
 
@@ -132,7 +132,7 @@ func (c *client) event(f frame) {
 func (c *client) overdue(z kernel.Zxid) {
 	for _, w := range c.watches {
 		if v, ok := c.run.model.first(w.path, w.since, w.events()...); ok && v.zxid <= z {
-			c.run.fail("client %d sees %s, and was not told that %s has changed at %s (%v); it watches since %s", c.id, z, w.path, v.zxid, v.event, w.since)
+			c.run.fail("client %d sees %s, and was not told that %s has changed at %s (%v); it watches since %s (rule 15)", c.id, z, w.path, v.zxid, v.event, w.since)
 			return
 		}
 	}

@@ -21,6 +21,7 @@ type client struct {
 	dialled   time.Duration
 	heard     time.Duration
 	away      time.Duration // it stays away until then
+	lost      time.Duration // when its last connection was
 
 	session  kernel.SessionID // zero: none, or gone
 	timeout  time.Duration
@@ -129,7 +130,7 @@ func (c *client) lose() {
 	c.conn.left = true
 	c.conn.toServer(frame{kind: frameClosed})
 	opening := !c.connected && c.session == 0
-	c.conn, c.connected = nil, false
+	c.conn, c.connected, c.lost = nil, false, c.run.world.Now()
 	for _, o := range c.flight {
 		o.outcome, o.done = unknown, c.run.world.Now()
 		c.run.tally("unknown")
@@ -184,11 +185,11 @@ func (c *client) opened(f frame) {
 		c.cxid = 0
 		c.run.tally("sessions")
 	} else if f.session != c.session {
-		c.run.fail("a client asked for session %s and got %s", c.session, f.session)
+		c.run.fail("a client asked for session %s and got %s (rule 13)", c.session, f.session)
 	}
 	c.session, c.timeout, c.connected = f.session, f.timeout, true
 	if s := c.run.model.sessions[int64(c.session)]; s == nil {
-		c.run.fail("session %s was given out and is not committed", c.session)
+		c.run.fail("session %s was given out and is not committed (rule 13)", c.session)
 	}
 	if len(c.watches) > 0 {
 		c.rewatch()
@@ -228,7 +229,7 @@ func (c *client) rewatch() {
 // reply takes an answer and checks it.
 func (c *client) reply(f frame) {
 	if len(c.flight) == 0 || c.flight[0].cxid != f.cxid {
-		c.run.fail("client %d gets an answer to %d out of order", c.id, f.cxid)
+		c.run.fail("client %d gets an answer to %d out of order (I18)", c.id, f.cxid)
 		return
 	}
 	o := c.flight[0]

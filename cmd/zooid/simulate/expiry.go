@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/zooid-project/zooid/kernel"
@@ -8,9 +9,10 @@ import (
 	"github.com/zooid-project/zooid/sdk/wire"
 )
 
-// life is what is known for sure about how long a session lives: the shortest time-out that any of its connections had or asked for, and when a leader that serves it itself heard of it.
+// life is what is known for sure about how long a session lives: the shortest and the longest time-out that any of its connections had or asked for, and when a leader that serves it itself heard of it.
 type life struct {
 	timeout time.Duration
+	longest time.Duration
 	heard   time.Duration
 	epoch   kernel.Epoch
 }
@@ -19,6 +21,7 @@ func (l life) granted(timeout time.Duration) life {
 	if l.timeout == 0 || timeout < l.timeout {
 		l.timeout = timeout
 	}
+	l.longest = max(l.longest, timeout)
 	return l
 }
 
@@ -43,6 +46,58 @@ func (r *run) checkExpiry(h wire.TxnHeader) {
 		since = max(since, l.heard)
 	}
 	if at := r.world.Now(); at-since < l.timeout { // when it is committed: the time in the header is that of a clock that jumps
-		r.fail("session %s has expired at %v (%s), its leader was there and heard of it at %v, its time-out is %v", id, at, kernel.Zxid(h.Zxid), since, l.timeout)
+		r.fail("session %s has expired at %v (%s), its leader was there and heard of it at %v, its time-out is %v (rule 11)", id, at, kernel.Zxid(h.Zxid), since, l.timeout)
 	}
+}
+
+// late is by how much a session may outlive its time-out where nothing goes wrong (FIELD, 2.6, rule 11): a sign of life on its way to the leader counts from when it arrives, and leaders look at the clock each half tick.
+func (r *run) late() time.Duration { return 2 * r.tick }
+
+// expire lets clients go for good, every second one of those that are connected, without a word of farewell. Nothing else goes wrong: each session that has no client then, be it one of theirs or one that was left behind
+// earlier, must be gone when its time-out has passed.
+func (r *run) expire() {
+	w := r.world
+	for i, c := range r.clients {
+		if i%2 == 0 && c.conn != nil {
+			c.lose()
+			r.tally("clients gone for good")
+		}
+	}
+	began := w.Now()
+	for {
+		id, since, timeout := r.abandoned(began)
+		if id == 0 || w.Failure() != nil {
+			return
+		}
+		gone := func() bool { return r.model.sessions[int64(id)].ended != 0 || r.held(id) }
+		if !w.RunUntil(since+timeout+r.late()-w.Now(), gone) {
+			w.Fail("session %s has no client since %v, everything serves, and its time-out is %v at most: it should have expired (rule 11)", id, since, timeout)
+		}
+	}
+}
+
+// abandoned is the session without a client that must end next, since when it is alone, and its time-out at most; zero: there is none.
+func (r *run) abandoned(began time.Duration) (next kernel.SessionID, since, timeout time.Duration) {
+	for key, s := range r.model.sessions {
+		id := kernel.SessionID(key)
+		if s.ended != 0 || r.held(id) {
+			continue
+		}
+		alone := began
+		for _, c := range r.clients {
+			if c.session == id { // it may have lost its connection a moment ago
+				alone = max(alone, c.lost)
+			}
+		}
+		long := max(s.timeout, r.lives[id].longest)
+		if end := alone + long; next == 0 || end < since+timeout || end == since+timeout && id < next {
+			next, since, timeout = id, alone, long
+		}
+	}
+	return next, since, timeout
+}
+
+// held tells whether a client is there for a session.
+func (r *run) held(id kernel.SessionID) bool {
+	return slices.ContainsFunc(r.clients, func(c *client) bool { return c.conn != nil && c.session == id })
 }

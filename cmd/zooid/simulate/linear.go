@@ -81,7 +81,7 @@ func (r *run) checkLinear() {
 		}
 		switch porcupine.CheckOperationsTimeout(registerModel, history, linearLimit) {
 		case porcupine.Illegal:
-			r.fail("the history of %s is not linearizable: %d operations", path, len(history))
+			r.fail("the history of %s is not linearizable: %d operations (I19, I20)", path, len(history))
 			return
 		case porcupine.Unknown:
 			r.tally("histories too hard")

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/zooid-project/zooid/kernel"
 	"github.com/zooid-project/zooid/sdk/wire"
@@ -41,6 +42,7 @@ type version struct {
 
 type modelSession struct {
 	created, ended kernel.Zxid
+	timeout        time.Duration // that it was made with
 	owned          map[string]bool
 }
 
@@ -105,7 +107,7 @@ func (m *model) commit(z kernel.Zxid, data []byte) {
 		m.fail("transaction %s says that it is %s", z, kernel.Zxid(h.Zxid))
 	}
 	if m.last.Epoch() == z.Epoch() && h.Time < m.stamp {
-		m.fail("the time of %s is %d ms before that of the transaction before it, and their leader is the same", z, m.stamp-h.Time)
+		m.fail("the time of %s is %d ms before that of the transaction before it, and their leader is the same (rule 6)", z, m.stamp-h.Time)
 	}
 	m.last, m.stamp = z, h.Time
 	d := decided{header: h}
@@ -123,7 +125,7 @@ func (m *model) commit(z kernel.Zxid, data []byte) {
 	if h.Cxid != 0 {
 		key := opKey{h.ClientID, h.Cxid}
 		if before, twice := m.byOp[key]; twice {
-			m.fail("request %d of session %s was committed twice, as %s and as %s", key.cxid, kernel.SessionID(key.session), before, z)
+			m.fail("request %d of session %s was committed twice, as %s and as %s (I19, rule 1)", key.cxid, kernel.SessionID(key.session), before, z)
 		}
 		m.byOp[key] = z
 	}
@@ -137,9 +139,9 @@ func (m *model) apply(h wire.TxnHeader, t *wire.Txn) {
 	switch t.Type {
 	case wire.OpCreateSession:
 		if s := m.sessions[h.ClientID]; s != nil {
-			m.fail("%s creates session %s again", z, kernel.SessionID(h.ClientID))
+			m.fail("%s creates session %s again (rule 13)", z, kernel.SessionID(h.ClientID))
 		}
-		m.sessions[h.ClientID] = &modelSession{created: z, owned: map[string]bool{}}
+		m.sessions[h.ClientID] = &modelSession{created: z, timeout: time.Duration(t.TimeoutMs) * time.Millisecond, owned: map[string]bool{}}
 	case wire.OpCloseSession:
 		s := m.sessions[h.ClientID]
 		if s == nil || s.ended != 0 {
@@ -154,7 +156,7 @@ func (m *model) apply(h wire.TxnHeader, t *wire.Txn) {
 			listed := slices.Clone(t.Paths)
 			slices.Sort(listed)
 			if !slices.Equal(listed, owned) {
-				m.fail("%s closes session %s with the ephemeral nodes %v; it owns %v", z, kernel.SessionID(h.ClientID), listed, owned)
+				m.fail("%s closes session %s with the ephemeral nodes %v; it owns %v (I23, rule 12)", z, kernel.SessionID(h.ClientID), listed, owned)
 			}
 		}
 		for _, p := range owned {
@@ -171,14 +173,14 @@ func (m *model) apply(h wire.TxnHeader, t *wire.Txn) {
 	case wire.OpSetData:
 		v := m.now(t.Path)
 		if !v.exists || t.Version != v.stat.Version+1 {
-			m.fail("%s sets version %d of %s, which was at %d (exists: %v)", z, t.Version, t.Path, v.stat.Version, v.exists)
+			m.fail("%s sets version %d of %s, which was at %d (exists: %v) (rule 6)", z, t.Version, t.Path, v.stat.Version, v.exists)
 		}
 		v.zxid, v.event, v.data = z, wire.EventNodeDataChanged, bytes.Clone(t.Data)
 		v.stat.Mzxid, v.stat.Mtime, v.stat.Version, v.stat.DataLength = h.Zxid, h.Time, t.Version, int32(len(t.Data))
 		m.put(t.Path, v)
 	case wire.OpCheck, wire.OpReconfig: // the configuration's node is compared among the servers, at the end
 	default:
-		m.fail("%s is a %v, which no client asked for", z, t.Type)
+		m.fail("%s is a %v, which no client asked for (I1)", z, t.Type)
 	}
 }
 
@@ -190,13 +192,13 @@ func (m *model) create(h wire.TxnHeader, t *wire.Txn) {
 	}
 	p := m.now(parent)
 	if v := m.now(t.Path); v.exists || !p.exists {
-		m.fail("%s creates %s (exists: %v, its parent: %v)", z, t.Path, v.exists, p.exists)
+		m.fail("%s creates %s (exists: %v, its parent: %v) (rule 9)", z, t.Path, v.exists, p.exists)
 		return
 	}
 	if number, ok := strings.CutPrefix(t.Path, numbered); ok {
 		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil || n <= m.suffix {
-			m.fail("%s creates %s, and there was number %d before (%v)", z, t.Path, m.suffix, err)
+			m.fail("%s creates %s, and there was number %d before (%v) (rule 8)", z, t.Path, m.suffix, err)
 		}
 		m.suffix = n
 	}
@@ -220,7 +222,7 @@ func (m *model) create(h wire.TxnHeader, t *wire.Txn) {
 func (m *model) remove(h wire.TxnHeader, full string) {
 	v := m.now(full)
 	if !v.exists || len(v.children) > 0 {
-		m.fail("%s deletes %s (exists: %v, children: %d)", kernel.Zxid(h.Zxid), full, v.exists, len(v.children))
+		m.fail("%s deletes %s (exists: %v, children: %d) (rule 9)", kernel.Zxid(h.Zxid), full, v.exists, len(v.children))
 		return
 	}
 	if s := m.sessions[v.stat.EphemeralOwner]; s != nil {

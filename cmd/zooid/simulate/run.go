@@ -192,20 +192,34 @@ func (r *run) settle() {
 		}
 		return r.revived() == 0 && r.alike() == ""
 	}
-	if !w.RunUntil(60*time.Second, idle) {
-		if id := r.revived(); id != 0 {
-			w.Fail("session %s was refused, and does not end", id)
-		} else if why := r.alike(); why != "" {
-			w.Fail("the servers do not become alike: %s", why)
-		} else {
-			w.Fail("a request without faults is not answered (I22)")
-		}
+	if !r.quiet(idle) {
 		return
+	}
+	if len(r.clients) > 0 {
+		if r.expire(); !r.quiet(idle) {
+			return
+		}
 	}
 	r.compareTrees()
 	if w.Failure() == nil {
 		r.checkLinear()
 	}
+}
+
+// quiet waits until there is nothing more to do, and says what is left.
+func (r *run) quiet(idle func() bool) bool {
+	w := r.world
+	if !w.RunUntil(60*time.Second, idle) {
+		if id := r.revived(); id != 0 {
+			w.Fail("session %s was refused, and does not end (rule 13)", id)
+		} else if why := r.alike(); why != "" {
+			w.Fail("the servers do not become alike: %s (I22)", why)
+		} else {
+			w.Fail("a request without faults is not answered (I22)")
+		}
+		return false
+	}
+	return true
 }
 
 // revived is a session that a client was told is gone, and that has not ended.
@@ -269,7 +283,7 @@ func (r *run) compareTrees() {
 			case name == "digest_mismatches_count" && value != 0:
 				r.fail("server %d counts %v digests that differ (I17)", s.ID(), value)
 			case name == "znode_count" && int(value) != len(paths)+1: // the root counts twice, as in ZooKeeper
-				r.fail("server %d counts %v nodes, there are %d", s.ID(), value, len(paths))
+				r.fail("server %d counts %v nodes, there are %d (rule 9)", s.ID(), value, len(paths))
 			}
 		})
 		var known []kernel.SessionID
@@ -286,7 +300,7 @@ func (r *run) compareTrees() {
 		}
 		slices.Sort(want)
 		if !slices.Equal(known, want) {
-			r.fail("server %d knows sessions %v, there are %v", s.ID(), known, want)
+			r.fail("server %d knows sessions %v, there are %v (rule 9)", s.ID(), known, want)
 		}
 	}
 }
@@ -303,7 +317,7 @@ func (r *run) checkConfig(s *sim.Server) {
 	}
 	e, err := config.ParseEnsemble(string(shown.Data))
 	if want := r.world.Ensemble(); err != nil || !slices.Equal(e.Voters, want.Voters) || !slices.Equal(e.Others, want.Others) || want.Version != 0 && e.Version != want.Version {
-		r.fail("server %d shows the configuration %q, in force is %q (%v)", s.ID(), shown.Data, want.Text, err)
+		r.fail("server %d shows the configuration %q, in force is %q (%v) (rule 9)", s.ID(), shown.Data, want.Text, err)
 	}
 }
 
