@@ -49,7 +49,7 @@ func has(t *testing.T, s *zooidtest.Server, want map[string]float64) {
 
 // TestMntrOfAnEnsemble: what monitoring is told of an ensemble is what has happened to it.
 func TestMntrOfAnEnsemble(t *testing.T) {
-	e := zooidtest.StartEnsemble(t, 3, 1, zooidtest.AdminHTTP(), zooidtest.Set("tickTime", "200"), zooidtest.Set("maxSessionTimeout", "60000"), zooidtest.Set("4lw.commands.whitelist", "*"))
+	e := zooidtest.StartEnsemble(t, 3, 1, zooidtest.InMemory(), zooidtest.AdminHTTP(), zooidtest.Set("tickTime", "200"), zooidtest.Set("maxSessionTimeout", "60000"), zooidtest.Set("4lw.commands.whitelist", "*"))
 	leader, observer := e.Leader(), e.Servers[3]
 	has(t, leader, map[string]float64{
 		"learners": 3, "followers": 2, "synced_followers": 2, "synced_non_voting_followers": 0, "synced_observers": 1, "pending_syncs": 0, "quorum_size": 3,
@@ -99,9 +99,14 @@ func TestMntrOfAnEnsemble(t *testing.T) {
 		t.Errorf("after the loss of the leader: looked %v times, %v elections, leads for %v of %v ms, and was away %v times", f["looking_count"], f["cnt_election_time"], f["leader_uptime"], f["uptime"],
 			f["cnt_unavailable_time"])
 	}
-	leader.Restart()
+
+	snapshots := figures(t, next)["snap_count"]
+	leader.Restart() // it has lost everything
 	e.Wait()
 	has(t, next, map[string]float64{"learners": 3, "synced_followers": 2})
+	if f := figures(t, next); f["snap_count"] <= snapshots || f["diff_count"] < 1 {
+		t.Errorf("an empty server was brought up: %v snapshots, before that %v, and %v others", f["snap_count"], snapshots, f["diff_count"])
+	}
 }
 
 // A follower's observers are its own: it shows them, and the leader does not.
