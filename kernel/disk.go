@@ -122,11 +122,7 @@ var errLater = errors.New("the disk is full: to be tried again")
 // countSync keeps Status.Syncs. The disk goroutine alone writes it.
 func (n *Node) countSync(took time.Duration) {
 	s := *n.syncs.Load()
-	if s.Count++; s.Count == 1 {
-		s.Min = took
-	}
-	s.Sum += took
-	s.Min, s.Max = min(s.Min, took), max(s.Max, took)
+	s.Add(took)
 	if took > n.cfg.SlowSync {
 		s.Slow++
 		n.cfg.Logger.Warn("a sync of the log was slow, and every write waits for one: give dataLogDir a disk of its own", "took", took.Round(time.Millisecond).String())

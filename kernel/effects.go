@@ -143,6 +143,9 @@ func (l *loopState) performLinks(e *Effects) {
 	for _, s := range e.Snapshots {
 		l.node.sendSnapshot(s)
 	}
+	if count := len(e.Snapshots); count > 0 {
+		l.node.figures.change(func(f *Figures) { f.Snapshots += int64(count) })
+	}
 	for _, link := range e.Release {
 		l.node.release(link)
 	}
@@ -156,6 +159,10 @@ func (l *loopState) commit(z Zxid) {
 	n := l.node
 	if z <= l.committed {
 		return
+	}
+	if l.role.Role == Leading && z.Epoch() == l.role.Epoch { // not what it inherited
+		count := z - max(l.committed, MakeZxid(l.role.Epoch, 0))
+		n.figures.change(func(f *Figures) { f.Committed += int64(count) })
 	}
 	spilled := min(l.spilled, z)
 	if spilled > l.committed {

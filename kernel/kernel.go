@@ -86,6 +86,7 @@ type Status struct {
 	LastApplied  Zxid
 	Saved        SnapshotInfo // what a restart begins from: the newest snapshot, or what the node store has flushed. Without Time it is from before this start
 	Syncs        SyncTimes
+	Figures      Figures
 	Outstanding  int // requests submitted and not answered
 	Members      []Member
 	Started      time.Time
@@ -95,8 +96,8 @@ type Status struct {
 
 // SyncTimes sums up how long syncs of the log took since the start.
 type SyncTimes struct {
-	Count, Slow   int64 // Slow: those over NodeConfig.SlowSync
-	Sum, Min, Max time.Duration
+	Times
+	Slow int64 // those over NodeConfig.SlowSync
 }
 
 // Member is one server of the ensemble.
@@ -397,7 +398,7 @@ type Election interface {
 	Step(now time.Duration, in ...Input) *Effects
 }
 
-// Broadcast orders batches of transactions and tells when they are committed. Driven like Election.
+// Broadcast orders batches of transactions and tells when they are committed. Driven like Election. One that knows its learners should be a Surveyor too (figures.go).
 type Broadcast interface {
 	Step(now time.Duration, in ...Input) *Effects
 	// Position says where the next batch begins. ok is false when this server is not the established leader.

@@ -26,7 +26,9 @@ type loopState struct {
 	barriers    map[uint64]barrier
 	barrierSeq  uint64
 	lastTick    time.Time
-	acked       Zxid // as last reported to the hook
+	acked       Zxid     // as last reported to the hook
+	surveyor    Surveyor // the broadcast, if it is one
+	found       Survey   // scratch of survey
 	servingOnce chan struct{}
 
 	// What the cores have for each other, given once the effects that it came with are performed.
@@ -56,6 +58,7 @@ func (l *loopState) init(n *Node) {
 	l.pending = pending{}
 	l.servingOnce = make(chan struct{})
 	l.lastTick = n.cfg.Now()
+	l.surveyor, _ = n.parts.Broadcast.(Surveyor)
 }
 
 // runLoop is the loop goroutine.
@@ -109,6 +112,7 @@ func (l *loopState) round(half bool) {
 		l.waiting = append(l.waiting, req)
 	}
 	l.route()
+	l.survey(half)
 }
 
 // wake is the next moment that a core waits for, 0 if none does.
@@ -188,6 +192,7 @@ func (l *loopState) elect(in []Input) {
 	e := n.parts.Election.Step(n.monotonic(), in...)
 	l.electionWake = e.Wake
 	if e.Elected != nil {
+		n.figures.elected(n.monotonic())
 		l.toBroadcast = append(l.toBroadcast, *e.Elected)
 	}
 	if e.Config != nil {
@@ -215,6 +220,9 @@ func (l *loopState) broadcastEffects(e *Effects) {
 		l.toElection = append(l.toElection, ConfigIs{*e.Config})
 	}
 	if e.Look != nil {
+		if l.node.replicated() { // a lone server asks itself
+			l.node.figures.looks(l.node.monotonic())
+		}
 		l.toElection = append(l.toElection, *e.Look)
 	}
 	l.perform(e)

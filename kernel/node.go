@@ -81,6 +81,7 @@ type Node struct {
 	inherited   atomic.Int64 // end of what the log held at the start and still holds: the state may lack some of it
 	saved       atomic.Pointer[SnapshotInfo]
 	syncs       atomic.Pointer[SyncTimes]
+	figures     figures
 	refusing    atomic.Pointer[error] // the log's reason to refuse writes
 	refused     atomic.Pointer[error] // a plugin's
 	serving     atomic.Bool
@@ -425,6 +426,7 @@ func (n *Node) Status() Status {
 	s.ReadOnly = n.readOnly(role)
 	s.Repairing = n.repairing.Load()
 	s.Syncs = *n.syncs.Load()
+	s.Figures = n.figures.picture()
 	s.Refusing = n.refusal()
 	s.Saved = *n.saved.Load()
 	return s

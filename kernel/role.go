@@ -11,7 +11,7 @@ func (l *loopState) changeRole(role RoleChange) (began bool) {
 	n := l.node
 	n.turn.Lock()
 	defer n.turn.Unlock()
-	was := l.role
+	was, stopped := l.role, false
 	l.role = role
 	n.role.Store(&role)
 	if role.Established {
@@ -25,13 +25,15 @@ func (l *loopState) changeRole(role RoleChange) (began bool) {
 		described = append(described, "by", l.caughtUpBy)
 	}
 	n.cfg.Logger.Info("role", described...)
-	if was.Established && role.Established && was.Incarnation == role.Incarnation {
+	same := was.Established && role.Established && was.Incarnation == role.Incarnation
+	defer func() { n.figures.role(role, same, stopped, n.monotonic(), n.cfg.Wall()) }()
+	if same {
 		return false // the same leadership in a new epoch: nothing is lost, nothing waits
 	}
 	if was.Established { // before it stops to serve: clients notice nothing
 		n.holding.Store(n.replicated() && !n.stopping.Load())
 	}
-	if n.serving.Swap(false) {
+	if stopped = n.serving.Swap(false); stopped {
 		n.lost.Store(int64(n.monotonic()))
 	}
 	n.parts.Machine.DropSpeculation()
@@ -143,6 +145,7 @@ func (n *Node) nowServing(incarnation uint64) {
 			n.requests.put(&Request{question: &Delivery{Payload: payload}, role: role.bound()})
 		})
 	}
+	n.figures.serves(n.monotonic())
 	n.whole.Store(true)
 	if n.repairing.Swap(false) {
 		n.cfg.Logger.Info("this server is up to date with its peers again, and votes")

@@ -176,6 +176,7 @@ func (l *loopState) prepare(pos Position, reqs []*Request) bool {
 	}
 	if last := len(l.records); last > 0 {
 		n.proposed.Store(int64(l.records[last-1].Zxid))
+		n.figures.propose(l.records)
 		if h := n.cfg.Hook; h != nil {
 			h(StageEvent{Stage: StagePropose, Start: start, Duration: time.Since(start), First: l.records[0].Zxid, Last: l.records[last-1].Zxid, Count: last, Requests: reqs})
 		}

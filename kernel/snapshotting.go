@@ -88,6 +88,7 @@ func (s *snapshotting) write() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	n := s.node
+	began := n.monotonic()
 	state, err := n.parts.Machine.Snapshot()
 	if err != nil {
 		return err
@@ -104,6 +105,8 @@ func (s *snapshotting) write() error {
 	if err := w.Commit(state.Zxid()); err != nil {
 		return err
 	}
+	took := n.monotonic() - began
+	n.figures.change(func(f *Figures) { f.SnapshotWrites.Add(took) })
 	n.saved.Store(&SnapshotInfo{Zxid: state.Zxid(), Time: s.node.cfg.Wall()})
 	oldest, err := n.parts.Snapshots.Purge(n.cfg.SnapshotsKept)
 	if err != nil {

@@ -12,6 +12,7 @@ func (c *Core) begin(l *learner, op int32, zxid, from kernel.Zxid) {
 	if !c.admit(l, &c.lead.diffs, c.settings.DiffSyncs, "transactions") {
 		return
 	}
+	c.diffs++
 	c.send(l.link, kernel.Message{Type: op, Zxid: zxid})
 	l.sent, l.told = from, from
 	if l.zooid {

@@ -74,8 +74,9 @@ type Core struct {
 	caps      peer.Capabilities // what this server announces; tests take it away, and have a server of ZooKeeper's kind
 	broken    error
 	effects   kernel.Effects
-	turn      int // which of its masters an observer tries first: the one that it has had
-	missed    int // those that did not bring it up since one did
+	turn      int   // which of its masters an observer tries first: the one that it has had
+	missed    int   // those that did not bring it up since one did
+	diffs     int64 // learners that were sent what they lack, for administrators
 }
 
 // barrier waits for everything proposed before it and, on a leader, for a round of pings that began after it.

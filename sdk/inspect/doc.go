@@ -4,5 +4,5 @@
 // A state machine implements Machine, a gateway that serves clients implements Clients. Both are asked for by type assertion on what the kernel.Host gives, and whoever
 // does not implement them is shown as empty. Nothing here is on a hot path; all methods may be called from any goroutine.
 //
-// Files: machine.go, clients.go, monitor.go (the figures of a server), environment.go, process.go, directory.go, version.go.
+// Files: machine.go, clients.go, monitor.go and ensemble.go (the figures of a server), environment.go, process.go, directory.go, version.go.
 package inspect

@@ -56,7 +56,7 @@ func FormatNumber(v float64, float bool) string {
 	return s
 }
 
-// Monitor gathers what mntr and its kin show: version and server_state first, then the figures of gateways, machine, node and process by name (spec server-surface, 4).
+// Monitor gathers what mntr and its kin show: version, server_state and in an ensemble peer_state first, then the figures of gateways, machine, node and process by name (spec server-surface, 4).
 func Monitor(host kernel.Host) []Figure {
 	status := host.Status()
 	values := map[string]float64{
@@ -70,10 +70,6 @@ func Monitor(host kernel.Host) []Figure {
 		"last_durable_zxid":    float64(status.LastDurable),
 		"last_applied_zxid":    float64(status.LastApplied),
 	}
-	syncs := status.Syncs
-	values["cnt_fsynctime"], values["sum_fsynctime"] = float64(syncs.Count), float64(syncs.Sum.Milliseconds())
-	values["min_fsynctime"], values["max_fsynctime"] = float64(syncs.Min.Milliseconds()), float64(syncs.Max.Milliseconds())
-	values["avg_fsynctime"] = syncs.Sum.Seconds() * 1000 / float64(max(syncs.Count, 1))
 	if status.Refusing != nil {
 		values["refusing_writes"] = 1
 	}
@@ -85,8 +81,8 @@ func Monitor(host kernel.Host) []Figure {
 	}
 	// What monitoring asks every server for is there even where it is always zero here.
 	for _, name := range []string{
-		"znode_count", "watch_count", "ephemerals_count", "approximate_data_size", "global_sessions", "local_sessions", "looking_count", "diff_count", "snap_count",
-		"unrecoverable_error_count", "proposal_count", "digest_mismatches_count", "request_throttle_wait_count", "throttled_ops", "connection_drop_probability", "outstanding_tls_handshake",
+		"znode_count", "watch_count", "ephemerals_count", "approximate_data_size", "global_sessions", "local_sessions",
+		"unrecoverable_error_count", "digest_mismatches_count", "request_throttle_wait_count", "throttled_ops", "connection_drop_probability", "outstanding_tls_handshake",
 	} {
 		values[name] = 0
 	}
@@ -98,10 +94,11 @@ func Monitor(host kernel.Host) []Figure {
 		}
 	}
 	process(set)
-	if len(status.Members) > 0 {
-		values["quorum_size"] = float64(len(status.Members))
-	}
+	nodeFigures(status, set)
 	list := []Figure{{Name: "version", Text: Version()}, {Name: "server_state", Text: ServerState(status)}}
+	if state := peerState(status); state != "" {
+		list = append(list, Figure{Name: "peer_state", Text: state})
+	}
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)

@@ -159,6 +159,44 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// A server of an ensemble shows the observers that it has brought up, and a leader the sizes of its proposals.
+func TestEnsemble(t *testing.T) {
+	h := serving()
+	h.status.Members = []kernel.Member{{ID: 1, Voter: true}, {ID: 2, Voter: true}, {ID: 3}}
+	h.status.Figures = kernel.Figures{
+		Learners: []kernel.Learner{
+			{ID: 2, Voter: true, Synced: true}, {ID: 3, Observer: true, Synced: true, Told: kernel.MakeZxid(2, 17), Since: time.UnixMilli(1_700_000_000_123)}, {ID: 4, Observer: true},
+		},
+		Proposals: kernel.Sizes{Count: 2, Last: 70, Min: 50, Max: 71},
+	}
+	_, base := start(t, h, nil)
+	var body struct {
+		Count     int              `json:"synced_observers"`
+		Observers []map[string]any `json:"observers"`
+		Sizes     map[string]int   `json:"proposal_stats"`
+	}
+	ask := func(name string) {
+		t.Helper()
+		if _, text := fetch(t, "GET", base+"/commands/"+name); json.Unmarshal([]byte(text), &body) != nil {
+			t.Fatal(text)
+		}
+	}
+	ask("observers")
+	if body.Count != 1 || len(body.Observers) != 1 || body.Observers[0]["sid"] != 3.0 || body.Observers[0]["established"] != 1_700_000_000_123.0 || body.Observers[0]["last_zxid"] != "0x200000011" {
+		t.Errorf("%+v", body)
+	}
+	if packets, ok := body.Observers[0]["packets_sent"]; !ok || packets != nil {
+		t.Errorf("packets_sent is %v, which nobody counts", packets)
+	}
+	if ask("server_stats"); body.Sizes["last_buffer_size"] != 70 || body.Sizes["min_buffer_size"] != 50 || body.Sizes["max_buffer_size"] != 71 {
+		t.Errorf("%+v", body)
+	}
+	body.Sizes, h.status.Role = nil, kernel.Following
+	if ask("stats"); body.Sizes != nil {
+		t.Errorf("a follower has %+v", body)
+	}
+}
+
 func TestTraceMask(t *testing.T) {
 	_, base := start(t, serving(), nil)
 	for _, step := range []struct{ path, want string }{

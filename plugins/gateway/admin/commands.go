@@ -38,7 +38,7 @@ var commands = []command{
 	{names: []string{"last_snapshot", "lsnp"}, run: plain((*Gateway).lastSnapshot)},
 	{names: []string{"leader", "lead"}, run: plain((*Gateway).leader)},
 	{names: []string{"monitor", "mntr"}, run: plain((*Gateway).monitor)},
-	{names: []string{"observer_connection_stat_reset", "orst"}, run: plain(func(*Gateway) (object, error) { return nil, nil })}, // there are none to reset
+	{names: []string{"observer_connection_stat_reset", "orst"}, run: plain(func(*Gateway) (object, error) { return nil, nil })}, // nothing is counted of an observer that could begin anew
 	{names: []string{"observers", "obsr"}, run: plain((*Gateway).observers)},
 	{names: []string{"ruok"}, serverless: true, run: plain(func(*Gateway) (object, error) { return nil, nil })},
 	{names: []string{"server_stats", "srvr"}, run: plain((*Gateway).serverStats)},

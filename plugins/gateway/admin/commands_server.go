@@ -109,8 +109,20 @@ func (g *Gateway) monitor() (object, error) {
 	return o, nil
 }
 
+// observers are those that get what is committed from this server. Their packets are not counted, and the address that a link comes from is the transport's: what is not known is null.
 func (g *Gateway) observers() (object, error) {
-	return object{{"synced_observers", 0}, {"observers", list{}}}, nil
+	learners := g.host.Status().Figures.Learners
+	all := list{}
+	for _, l := range learners {
+		if !l.Observer || !l.Synced {
+			continue
+		}
+		all = append(all, object{
+			{"remote_socket_address", nil}, {"sid", int64(l.ID)}, {"established", l.Since.UnixMilli()}, {"queued_packets", nil}, {"queued_packets_size", nil}, {"packets_received", nil},
+			{"packets_sent", nil}, {"requests", nil}, {"last_zxid", fmt.Sprintf("0x%x", uint64(l.Told))},
+		})
+	}
+	return object{{"synced_observers", len(all)}, {"observers", all}}, nil
 }
 
 func (g *Gateway) serverStats() (object, error) {
@@ -129,6 +141,10 @@ func (g *Gateway) serverStats() (object, error) {
 		})
 		o.add("client_response", sizes)
 		break
+	}
+	if inspect.ServerState(status) == "leader" {
+		sizes := inspect.ProposalSizes(status.Figures.Proposals)
+		o.add("proposal_stats", object{{"last_buffer_size", sizes.Last}, {"min_buffer_size", sizes.Min}, {"max_buffer_size", sizes.Max}})
 	}
 	nodes := 0.0
 	g.host.Machine().Gauges(func(name string, value float64) {

@@ -179,8 +179,13 @@ func (g *Gateway) ServerStats() inspect.ServerStats {
 	}
 }
 
-// ResetServerStats implements inspect.Clients.
-func (g *Gateway) ResetServerStats() { g.stats.reset() }
+// ResetServerStats implements inspect.Clients. The sizes of proposals go with it, as at ZooKeeper's leaders, though they are the node's.
+func (g *Gateway) ResetServerStats() {
+	g.stats.reset()
+	if r, ok := g.host.(kernel.Resetter); ok {
+		r.ResetProposals()
+	}
+}
 
 // ResetConnectionStats implements inspect.Clients.
 func (g *Gateway) ResetConnectionStats() {

@@ -73,6 +73,39 @@ func TestWordLayouts(t *testing.T) {
 	}
 }
 
+// resettable is a node that begins its sizes of proposals anew.
+type resettable struct{ *fakeNode }
+
+func (n resettable) ResetProposals() {
+	s := n.Status()
+	s.Figures.Proposals = kernel.Sizes{}
+	n.setStatus(s)
+}
+
+// A leader's srvr and stat have the sizes of proposals, until srst.
+func TestProposalSizes(t *testing.T) {
+	n := newFakeNode(t)
+	status := kernel.Status{Serving: true, Role: kernel.Leading, Members: []kernel.Member{{ID: 1, Voter: true}}, Figures: kernel.Figures{Proposals: kernel.Sizes{Count: 2, Last: 70, Min: 50, Max: 70}}}
+	n.setStatus(status)
+	addr := clientAddr(startHost(t, resettable{n}, nil))
+	sizes := func(want string) {
+		t.Helper()
+		for _, word := range []string{"srvr", "stat"} {
+			if got := protocoltest.Word(t, addr, word); !strings.HasSuffix(got, "\nProposal sizes last/min/max: "+want+"\n") {
+				t.Errorf("%s:\n%s\nwant %s", word, got, want)
+			}
+		}
+	}
+	sizes("70/50/70")
+	protocoltest.Word(t, addr, "srst")
+	sizes("-1/-1/-1")
+	status.Role = kernel.Following
+	n.setStatus(status)
+	if got := protocoltest.Word(t, addr, "srvr"); strings.Contains(got, "Proposal") {
+		t.Errorf("a follower:\n%s", got)
+	}
+}
+
 func TestWhitelist(t *testing.T) {
 	for given, c := range map[string]struct{ answered, refused string }{
 		"srvr":        {"srvr", "ruok"},

@@ -48,13 +48,8 @@ func (g *Gateway) writeServer(w *bufio.Writer) {
 	fmt.Fprintf(w, "Mode: %s\n", state)
 	fmt.Fprintf(w, "Node count: %d\n", gauge(g.host.Machine(), "znode_count"))
 	if state == "leader" {
-		sizes := map[string]float64{"last_proposal_size": -1, "min_proposal_size": -1, "max_proposal_size": -1}
-		g.host.Machine().Gauges(func(name string, value float64) {
-			if _, ok := sizes[name]; ok {
-				sizes[name] = value
-			}
-		})
-		fmt.Fprintf(w, "Proposal sizes last/min/max: %d/%d/%d\n", int64(sizes["last_proposal_size"]), int64(sizes["min_proposal_size"]), int64(sizes["max_proposal_size"]))
+		sizes := inspect.ProposalSizes(status.Figures.Proposals)
+		fmt.Fprintf(w, "Proposal sizes last/min/max: %d/%d/%d\n", sizes.Last, sizes.Min, sizes.Max)
 	}
 }
 

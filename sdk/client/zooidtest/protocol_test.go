@@ -18,10 +18,10 @@ func TestProtocol(t *testing.T) {
 
 // The same holds at every server of an ensemble.
 func TestProtocolOfEnsemble(t *testing.T) {
-	e := zooidtest.StartEnsemble(t, 3, 0, zooidtest.Set("tickTime", "2000"), zooidtest.Set("extendedTypesEnabled", "true"))
+	e := zooidtest.StartEnsemble(t, 3, 0, zooidtest.Set("tickTime", "2000"), zooidtest.Set("4lw.commands.whitelist", "*"), zooidtest.Set("extendedTypesEnabled", "true"))
 	for i, s := range e.Servers {
 		t.Run(fmt.Sprint("server ", i+1), func(t *testing.T) {
-			target := protocoltest.Target{Addr: s.Addr(), MinTimeoutMs: 4000, MaxTimeoutMs: 40000, ExtendedTypes: true}
+			target := protocoltest.Target{Addr: s.Addr(), MinTimeoutMs: 4000, MaxTimeoutMs: 40000, Words: true, ExtendedTypes: true}
 			t.Run("connection", func(t *testing.T) { protocoltest.Connection(t, target) })
 			t.Run("data", func(t *testing.T) { protocoltest.Data(t, target) })
 		})

@@ -305,34 +305,3 @@ func nodeFirstXid(t *testing.T, target Target) {
 	r.Expect(0, wire.ErrOK)
 	r.Expect(1, wire.ErrOK)
 }
-
-// mntrKeys are those that exporters and checks ask for (spec server-surface, 4).
-func mntrKeys(t *testing.T, target Target) {
-	if !target.Words {
-		return
-	}
-	values := map[string]string{}
-	for line := range strings.SplitSeq(Word(t, target.Addr, "mntr"), "\n") {
-		if k, v, ok := strings.Cut(line, "\t"); ok {
-			values[k] = v
-		}
-	}
-	number := regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
-	for _, key := range []string{
-		"avg_latency", "max_latency", "min_latency", "packets_received", "packets_sent", "num_alive_connections", "outstanding_requests", "uptime", "znode_count", "watch_count",
-		"ephemerals_count", "approximate_data_size", "global_sessions", "open_file_descriptor_count", "max_file_descriptor_count", "auth_failed_count", "looking_count", "diff_count", "snap_count",
-		"connection_request_count", "unrecoverable_error_count", "connection_drop_count", "stale_sessions_expired", "proposal_count", "request_throttle_wait_count", "digest_mismatches_count",
-		"avg_fsynctime", "min_fsynctime", "max_fsynctime", "cnt_fsynctime", "sum_fsynctime", "avg_readlatency", "min_readlatency", "max_readlatency", "cnt_readlatency", "sum_readlatency",
-		"p50_readlatency", "p95_readlatency", "p99_readlatency", "p999_readlatency", "p50_updatelatency", "p95_updatelatency", "p99_updatelatency", "p999_updatelatency",
-	} {
-		if v, ok := values["zk_"+key]; !ok || !number.MatchString(v) {
-			t.Errorf("zk_%s is %q", key, v)
-		}
-	}
-	if s := values["zk_server_state"]; !slices.Contains([]string{"standalone", "leader", "follower", "observer"}, s) {
-		t.Errorf("zk_server_state is %q", s)
-	}
-	if v := values["zk_version"]; !strings.HasPrefix(v, "3.") {
-		t.Errorf("zk_version is %q", v)
-	}
-}
