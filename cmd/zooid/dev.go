@@ -106,6 +106,7 @@ func (d *devEnsemble) run(ctx context.Context, in io.Reader) error {
 			return nil
 		case line, more := <-lines:
 			if !more { // no terminal: the servers run until a signal comes
+				fmt.Fprintln(d.out, "No more commands: the servers run until this process is interrupted.")
 				<-ctx.Done()
 				return nil
 			}
