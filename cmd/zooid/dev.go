@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -242,13 +243,18 @@ func (s *devServer) stop() error {
 	return nil
 }
 
+// stopAll ends all at the same time. One after the other, the last leader would wait for a quorum that has gone, to give its leadership to.
 func (d *devEnsemble) stopAll() {
-	for _, s := range d.servers {
+	failed := make([]error, len(d.servers))
+	var wg sync.WaitGroup
+	for i, s := range d.servers {
 		if s.running() {
-			if err := s.stop(); err != nil {
-				fmt.Fprintln(d.out, err)
-			}
+			wg.Go(func() { failed[i] = s.stop() })
 		}
+	}
+	wg.Wait()
+	if err := errors.Join(failed...); err != nil {
+		fmt.Fprintln(d.out, err)
 	}
 }
 
