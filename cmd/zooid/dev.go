@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -106,6 +108,7 @@ func (d *devEnsemble) run(ctx context.Context, in io.Reader) error {
 			return nil
 		case line, more := <-lines:
 			if !more { // no terminal: the servers run until a signal comes
+				fmt.Fprintln(d.out, "No more commands: the servers run until this process is interrupted.")
 				<-ctx.Done()
 				return nil
 			}
@@ -160,18 +163,22 @@ func (d *devEnsemble) prepare() (err error) {
 	return nil
 }
 
-// freePorts finds ports that nobody listens on.
+// freePorts finds ports that nobody listens on. They lie below those that systems hand out by themselves: a connection of anybody's would take one of them while
+// its server is away, and the server could not start again.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+	var err error
+	for range 100 * n {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))); err != nil {
+			continue
 		}
 		defer l.Close() // kept until all are found, so that none comes twice
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, l.Addr().(*net.TCPAddr).Port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, fmt.Errorf("find %d free ports: %w", n, err)
 }
 
 func (d *devEnsemble) start(s *devServer) error {
@@ -241,13 +248,18 @@ func (s *devServer) stop() error {
 	return nil
 }
 
+// stopAll ends all at the same time. One after the other, the last leader would wait for a quorum that has gone, to give its leadership to.
 func (d *devEnsemble) stopAll() {
-	for _, s := range d.servers {
+	failed := make([]error, len(d.servers))
+	var wg sync.WaitGroup
+	for i, s := range d.servers {
 		if s.running() {
-			if err := s.stop(); err != nil {
-				fmt.Fprintln(d.out, err)
-			}
+			wg.Go(func() { failed[i] = s.stop() })
 		}
+	}
+	wg.Wait()
+	if err := errors.Join(failed...); err != nil {
+		fmt.Fprintln(d.out, err)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/zooid-project/zooid/sdk/wire"
 )
 
-// residentLimitMB is what a server may occupy while it is fed garbage and holds idle connections: the number that the documentation states.
+// residentLimitMB is what a server may occupy while it is fed garbage and holds idle connections. It has room for the 10,000 connections of the gate's full run, and
+// none for a buffer of every length that somebody claims.
 const residentLimitMB = 400
 
 // TestGarbage feeds a server in its own process everything that is not the protocol, and asks of it that it lives, stays small, and serves others.
@@ -184,7 +185,11 @@ func slowLoris(_ *testing.T, addr string) {
 func idleConnections(t *testing.T, addr string) {
 	count := 2000
 	if text := os.Getenv("ZOOID_IDLE"); text != "" {
-		count, _ = strconv.Atoi(text)
+		var err error
+		if count, err = strconv.Atoi(text); err != nil || count < 1 {
+			t.Errorf("ZOOID_IDLE=%s: not a number of connections", text)
+			return
+		}
 	}
 	conns := make([]*rawClient, 0, count)
 	defer func() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -49,11 +50,14 @@ func newLogDumpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "dump FILE",
 		Short:   "Print the records of a segment, one a line",
-		Long:    "Print each record's offset, zxid and transaction. Data is shown by its length, never its content: it may be secret.",
+		Long:    "Print each record's offset, zxid and transaction, up to the end or the first that cannot be read. Data is shown by its length, never its content: it may be secret.",
 		Example: `  zooid log dump /var/lib/zooid/log/segment.00000001 | tail`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return file.WriteDump(vfs.Default, args[0], cmd.OutOrStdout(), describeTransaction)
+			if err := file.WriteDump(vfs.Default, args[0], cmd.OutOrStdout(), describeTransaction); err != nil {
+				return err
+			}
+			return file.Verify(vfs.Default, args[0], io.Discard) // tells a torn end from damage, which is an error
 		},
 	}
 }

@@ -77,7 +77,7 @@ func TestPluginProblemsNameTheLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errOut := zooid(t, "validate", file)
-	for _, want := range []string{":3: plugin.log=flie: no such plugin. Did you mean file?", ":4: plugin.lgo=file: no such kind of plugin. Did you mean log?", ":5: plugin.machine.skipACl: no such option. Did you mean skipACL?",
+	for _, want := range []string{":3: plugin.log=flie: no such plugin. Did you mean file? Allowed: file, memory", ":4: plugin.lgo=file: no such kind of plugin. Did you mean log?", ":5: plugin.machine.skipACl: no such option. Did you mean skipACL?",
 		":6: plugin.machine.enforceQuota=maybe: ", ":7: plugin.gateway.zookeeper.prot: no such option. Did you mean zookeeper.port?", ":8: plugin.gateway.zookeeper.port=x: "} {
 		if !strings.Contains(errOut, file+want) {
 			t.Errorf("%q is missing in\n%s", want, errOut)

@@ -39,13 +39,10 @@ func checkPlugins(c *config.Config) error {
 func checkKind(kind string, p config.Plugin) config.Errors {
 	var problems config.Errors
 	names := pluginNames(kind)
-	if p.Name.Value != "" && !strings.HasPrefix(p.Name.Value, "exec:") && !slices.Contains(names, p.Name.Value) {
+	if p.Name.Value != "" && !slices.Contains(names, p.Name.Value) {
 		problems = append(problems, &config.Problem{Origin: p.Name.Origin, Key: "plugin." + kind, Value: p.Name.Value,
 			What: "no such plugin" + didYouMean(p.Name.Value, names), Allowed: strings.Join(names, ", ")})
 		return problems
-	}
-	if strings.HasPrefix(p.Name.Value, "exec:") {
-		return problems // its options are its own
 	}
 	several := kind == kernel.KindGateway.Name || kind == kernel.KindAuthenticator.Name
 	known := map[string]kernel.Option{}

@@ -101,6 +101,10 @@ func serve(ctx context.Context, cfg *config.Config) error {
 		fmt.Fprintf(os.Stderr, "Zooid: one server on %s, data in %s, no configuration file. Try: zooid shell -server %s ls /\n", cfg.ClientListenAddress(), cfg.DataDir, fromHere(cfg.ClientListenAddress()))
 	}
 	s, err := server.New(server.Config{Settings: settings, Logger: logger})
+	var wrong *server.SettingError
+	if errors.As(err, &wrong) {
+		return &exitError{code: exitUsage, err: err}
+	}
 	if err != nil {
 		return &exitError{code: exitData, err: err}
 	}

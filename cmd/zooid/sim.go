@@ -18,7 +18,7 @@ func newSimCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sim",
 		Short: "Run whole ensembles in simulation, and check everything that they do",
-		Long: `Run ensembles of three to six servers with clients and faults in one process and in virtual time: real election, broadcast, log and znode tree; simulated network, disks and clocks.
+		Long: `Run ensembles of three to eight servers with clients and faults in one process and in virtual time: real election, broadcast, log and znode tree; simulated network, disks and clocks.
 Every step and every answer is checked. What happens follows from the seed alone, so a seed that fails fails again.
 
 Each seed is at least a minute of virtual time with five faults and three elections. "zooid docs simulator" says how to read a trace.`,

@@ -39,7 +39,7 @@ func (l *loader) fillFamilies() {
 		case "authProvider.":
 			scheme, ok := schemeOf[s.value]
 			if !ok {
-				l.fail(s, "a Java class that Zooid has nothing for; an authenticator of your own is a plugin (plugin.authenticator)", strings.Join(slices.Sorted(maps.Keys(schemeOf)), ", "))
+				l.fail(s, "a Java class that Zooid has nothing for; an authenticator of your own is a plugin (plugin.auth)", strings.Join(slices.Sorted(maps.Keys(schemeOf)), ", "))
 				continue
 			}
 			if !slices.Contains(c.Auth.Schemes, scheme) {

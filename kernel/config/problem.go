@@ -67,7 +67,10 @@ func (p *Problem) Error() string {
 	}
 	b.WriteString(p.What)
 	if p.Allowed != "" {
-		b.WriteString(". Allowed: " + p.Allowed)
+		if !strings.HasSuffix(p.What, "?") { // a question ends the sentence
+			b.WriteString(".")
+		}
+		b.WriteString(" Allowed: " + p.Allowed)
 	}
 	return b.String()
 }

@@ -16,13 +16,32 @@ func build[T any](s Settings, kind kernel.Kind[T], env kernel.Env) (T, error) {
 func buildNamed[T any](s Settings, kind kernel.Kind[T], name string, env kernel.Env) (made T, err error) {
 	factory, err := kernel.Lookup(kind, name)
 	if err != nil {
-		return made, fmt.Errorf("plugin.%s=%w", kind.Name, err)
+		return made, &SettingError{fmt.Errorf("plugin.%s=%w", kind.Name, err)}
 	}
 	options, err := kernel.NewOptions(kind.Name, name, factory.Options, s.optionsFor(kind.Name, name), s.Config)
 	if err != nil {
-		return made, err
+		return made, &SettingError{err}
 	}
-	return factory.New(env, options)
+	if made, err = factory.New(env, options); err != nil && !keepsData(kind.Name) {
+		err = &SettingError{err}
+	}
+	return made, err
+}
+
+// SettingError reports a plugin that cannot be made with its settings, a key file that is not there for instance. The data directory has nothing to do with it.
+type SettingError struct{ Err error }
+
+func (e *SettingError) Error() string { return e.Err.Error() }
+
+func (e *SettingError) Unwrap() error { return e.Err }
+
+// keepsData says whether plugins of a kind stand on the data directory, which may be the reason when one cannot be made.
+func keepsData(kind string) bool {
+	switch kind {
+	case kernel.KindLogStore.Name, kernel.KindSnapshotStore.Name, kernel.KindNodeStore.Name, kernel.KindStateMachine.Name:
+		return true
+	}
+	return false
 }
 
 // optionsFor are the given options of one plugin. Kinds of which several run at once (gateways, authenticators) are addressed by name too:

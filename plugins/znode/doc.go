@@ -8,5 +8,5 @@
 // written by apply alone. No lock is held while a connection is answered after a write; reads are answered under the read lock, so that no later event can overtake them.
 //
 // Files: machine.go (life, figures), options.go, side.go (records beside the nodes), node.go, hash.go (Stat, digest), acl.go; speculation.go, prepare.go, prepare_node.go, prepare_multi.go, reconfig.go; apply.go,
-// apply_node.go, index.go, closing.go; admission.go; read.go, listing.go, rewatch.go; watch.go, fire.go; session.go, attach.go, owner.go, role.go, peers.go, expiry.go, local.go; quota.go, recount.go; cleaner.go; snapshot.go; inspect.go.
+// apply_node.go, index.go, closing.go; admission.go, eager.go (early refusals), forwarded.go (what learners send); read.go, listing.go, rewatch.go; watch.go, fire.go; session.go, attach.go, owner.go, role.go, peers.go, expiry.go, local.go; quota.go, recount.go; cleaner.go; snapshot.go; inspect.go.
 package znode

@@ -1,8 +1,12 @@
 package znode
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/zooid-project/zooid/kernel"
 	"github.com/zooid-project/zooid/sdk/wire"
@@ -130,5 +134,46 @@ func TestRecount(t *testing.T) {
 	d.m.running.Wait()
 	c = d.client()
 	c.usage("/q", "count=2499,bytes=4996")
+	d.verify()
+}
+
+// TestSoftQuota passes limits that warn and refuse nothing: the log hears of a root once a minute, and of nothing that a hard limit deals with.
+func TestSoftQuota(t *testing.T) {
+	d := newDriver(t, map[string]string{"enforceQuota": "true"})
+	var log bytes.Buffer // the machine prepares on the goroutine of the test
+	d.env.Logger, d.env.Now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return d.now }
+	d.restart(true)
+	c := d.client()
+	warned := func(wants ...string) {
+		t.Helper()
+		text := log.String()
+		log.Reset()
+		if n := strings.Count(text, "a soft quota is exceeded"); n != min(1, len(wants)) {
+			t.Errorf("%d warnings, want %d: %s", n, min(1, len(wants)), text)
+		}
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is missing: %s", want, text)
+			}
+		}
+	}
+	c.want(0, create("/q", "abc"))
+	c.want(0, create("/both", ""))
+	c.quota("/q", "count=2,bytes=5")
+	c.quota("/both", "count=1,bytes=1=;byteHardLimit=100;countHardLimit=100")
+	c.want(0, create("/q/x", "de"))
+	warned() // at the limit is not beyond it
+	c.want(0, create("/q/y", ""))
+	warned("level=WARN", "path=/q ", "count=3", "countLimit=2", "bytes=5", "bytesLimit=5")
+	c.want(0, set("/q/x", "def", -1))
+	warned()
+	d.now = d.now.Add(time.Minute)
+	c.want(0, set("/q/x", "defg", -1))
+	warned() // a minute, but not more
+	d.now = d.now.Add(time.Second)
+	c.want(0, set("/q/x", "defgh", -1))
+	warned("path=/q ", "bytes=8", "bytesLimit=5")
+	c.want(0, create("/both/x", "abc"))
+	warned() // the hard limit counts
 	d.verify()
 }

@@ -19,5 +19,5 @@
 // # Files
 //
 // options.go (Options, connect string), client.go (life of a Client, calls), conn.go (dialling, handshake, reader, writer), frames.go (frames, queue of calls), readonly.go, state.go, watch.go (Watch), watchtable.go (who is told what, and
-// arming again after a reconnect), ops.go (one method per operation), create.go, multi.go, tree.go (recursive delete), sasl.go, errors.go.
+// arming again after a reconnect), ops.go (one method per operation), create.go, multi.go, tree.go (recursive delete), administration.go (sessions, for administrators), sasl.go, errors.go.
 package client

@@ -7,7 +7,7 @@
 //   - Txn is the body of any transaction, Entry a whole log entry (header, body, digest).
 //
 // Files: op.go (operations), code.go (error codes), values.go (permissions, create modes, events, states), frame.go (frames, headers, handshake, watch events), stat.go, acl.go,
-// request.go, response.go, txn.go; path.go, owner.go, session.go (password), digest.go, quota.go.
+// request.go, response.go, txn.go; path.go, owner.go, session.go (password), digest.go, quota.go, administration.go (records for administrators).
 //
 // Every type has AppendTo, which appends its encoding and never fails, and Decode, which reads from a jute.Decoder and leaves errors latched there. The formats are spec client-protocol and
 // spec peer-wire-and-disk; the section is named at each type. Nothing here starts a goroutine or keeps state.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -287,6 +288,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// A port that is taken keeps no server from starting, but its operator must hear of it.
 func TestTakenPortIsNoError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -294,8 +296,26 @@ func TestTakenPortIsNoError(t *testing.T) {
 	}
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	if g, _ := start(t, serving(), map[string]string{"port": port}); g.Addrs() != nil {
+	o, err := kernel.NewOptions("gateway", "admin", options, map[string]string{"address": "127.0.0.1", "port": port}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer // of this goroutine: nothing else runs when the port is taken
+	g, err := New(kernel.Env{Logger: slog.New(slog.NewTextHandler(&log, nil))}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Start(serving()); err != nil {
+		t.Fatalf("a taken port is an error: %v", err)
+	}
+	defer g.Stop()
+	if g.Addrs() != nil {
 		t.Fatal("it says that it listens on a port that is taken")
+	}
+	for _, want := range []string{"level=WARN", "no admin server", "admin.serverPort", "address=" + l.Addr().String(), "in use"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not logged: %s", want, log.String())
+		}
 	}
 }
 

@@ -11,6 +11,6 @@
 // can lose its power; OnDisk takes a directory instead. It ends with the test.
 //
 // Goroutines: those of the server, all of which have ended when Stop, Kill or PowerCut returns.
-// Files: server.go (the server's life), options.go, disk.go (a disk in memory that a kill leaves as it is), plugins.go (what it is made of).
+// Files: server.go (the server's life), ensemble.go (several servers in one process), options.go, disk.go (a disk in memory that a kill leaves as it is), plugins.go (what it is made of).
 // This is the one package of the sdk that imports plugins.
 package zooidtest
