@@ -27,19 +27,21 @@ type faults struct {
 	failed chan struct{} // closed when err is set
 	err    error
 
+	closing chan struct{} // closed by Close: nobody waits for room any more
+
 	noSpace atomic.Int64                  // when a write last found the disk full, in Unix nanoseconds; zero since a flush has succeeded
 	full    atomic.Pointer[chan struct{}] // closed when a write finds the disk full; what Flush waits on
 }
 
 func (f *faults) init(o Options) {
-	f.dir, f.fatal, f.failed = o.Dir, o.Fatal, make(chan struct{})
+	f.dir, f.fatal, f.failed, f.closing = o.Dir, o.Fatal, make(chan struct{}), make(chan struct{})
 }
 
 func (f *faults) fail(err error) {
 	f.once.Do(func() {
 		f.err = fmt.Errorf("node store %s: %w", f.dir, err)
 		close(f.failed)
-		if f.fatal != nil && f.open.Load() {
+		if f.fatal != nil && f.open.Load() && !f.ending() {
 			f.fatal(f.err)
 		}
 	})
@@ -79,6 +81,11 @@ func (f *faults) background(err error) {
 		f.fail(err)
 		return
 	}
+	f.isFull()
+}
+
+// isFull tells Flush that there is no room.
+func (f *faults) isFull() {
 	f.noSpace.Store(time.Now().UnixNano())
 	if ch := f.full.Swap(nil); ch != nil {
 		close(*ch)
@@ -128,11 +135,22 @@ func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 	if err == nil {
 		f, err = d.FS.Create(name, category)
 	}
+	base := d.FS.PathBase(name)
+	manifest := strings.HasPrefix(base, "MANIFEST-")
 	if d.faults.open.Load() {
-		if err != nil {
+		for (manifest || strings.HasPrefix(base, "marker.")) && d.faults.awaitRoom(err) {
+			f, err = d.FS.Create(name, category)
+		}
+		switch {
+		case err != nil:
 			return nil, err
+		case manifest:
+			return &patient{f, d.faults}, nil
 		}
 		return polite{f}, nil
+	}
+	if manifest && err == nil {
+		f = &patient{f, d.faults}
 	}
 	d.faults.opening(err)
 	return &early{File: f, faults: d.faults}, nil

@@ -207,6 +207,7 @@ func (s *Store) MemoryBytes() int64 {
 // Close implements kernel.NodeStore. What was not flushed is lost. After a failure Pebble's files stay open until the process ends: work that was
 // cut off can not be waited for.
 func (s *Store) Close() error {
+	close(s.faults.closing)
 	if s.faults.failure() != nil {
 		return nil
 	}
