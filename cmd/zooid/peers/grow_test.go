@@ -95,11 +95,11 @@ func TestGrowFromOne(t *testing.T) {
 	e.configureDynamic(second, first, second)
 	second.start(t)
 	e.waitServing()
-	text := e.change(second.line(), "")
+	e.change(second.line(), "")
 	e.configureDynamic(third, first, second, third)
 	third.start(t)
 	e.waitServing()
-	text = e.change(third.line(), "")
+	text := e.change(third.line(), "")
 	if strings.Count(text, ":participant;") != 3 {
 		t.Fatalf("%q", text)
 	}
