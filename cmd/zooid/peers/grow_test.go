@@ -56,9 +56,10 @@ func (e *ensemble) waitFiles(m *member, text string) {
 	if string(names.ReplaceAll(config, nil)) != string(names.ReplaceAll(before, nil)) || !strings.HasPrefix(string(config), "# by hand\n") || strings.Contains(string(config), "server.") {
 		e.t.Errorf("zoo.cfg of %s was\n%s\nand is\n%s", m, before, config)
 	}
-	if _, err := os.Stat(static + ".dynamic.next"); !errors.Is(err, os.ErrNotExist) {
-		e.t.Errorf("%s still has a configuration that is only proposed: %v", m, err)
-	}
+	eventually(e.t, m.String()+" has no configuration any more that is only proposed", func() bool { // it goes last
+		_, err := os.Stat(static + ".dynamic.next")
+		return errors.Is(err, os.ErrNotExist)
+	})
 }
 
 // change makes a change of the members and returns the configuration that is in force on all servers that run.
