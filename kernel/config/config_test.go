@@ -148,7 +148,9 @@ func TestMemberRoundTrip(t *testing.T) {
 		"zoo1:2888:3888;2181":                        "zoo1:2888:3888:participant;0.0.0.0:2181",
 		"zoo1:2888:3888:participant;10.0.0.1:2181":   "zoo1:2888:3888:participant;10.0.0.1:2181",
 		"[2001:db8::1]:2888:3888;[2001:db8::1]:2181": "[2001:db8::1]:2888:3888:participant;[2001:db8::1]:2181",
-		"a:2888:3888|b:2889:3889;2181":               "a:2888:3888:participant|b:2889:3889:participant;0.0.0.0:2181",
+		"a:2888:3888|b:2889:3889;2181":               "a:2888:3888|b:2889:3889:participant;0.0.0.0:2181",
+		"a:1:2|b:1:2:observer":                       "a:1:2|b:1:2:observer", // what is printed is read back, also from ZooKeeper's servers
+		"a:1:2:observer|b:1:2:observer":              "a:1:2|b:1:2:observer",
 		"a:2888:3888;;2281":                          "a:2888:3888:participant;;0.0.0.0:2281",
 		"a:2888:3888;10.0.0.1:2181;10.0.0.1:2281":    "a:2888:3888:participant;10.0.0.1:2181;10.0.0.1:2281",
 	} {
@@ -165,7 +167,7 @@ func TestMemberRoundTrip(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "zoo1", "zoo1:2888", ":2888:3888", "zoo1:2888:2888", "zoo1:2888:3888:leader", "zoo1:0:3888", "zoo1:2888:70000", "2001:db8::1:2888:3888",
-		"[2001:db8::1:2888:3888", "[zoo1]:2888:3888", "[::1]", "zoo1:2888:3888;", "zoo1:2888:3888;:2181", "zoo1:2888:3888;a:b:2181", "a:1:2|b:1:2:observer", "a:1:2;1;2;3"} {
+		"[2001:db8::1:2888:3888", "[zoo1]:2888:3888", "[::1]", "zoo1:2888:3888;", "zoo1:2888:3888;:2181", "zoo1:2888:3888;a:b:2181", "a:1:2:participant|b:1:2:observer", "a:1:2;1;2;3"} {
 		if m, err := ParseMember(1, text); err == nil {
 			t.Errorf("%q was read as %s", text, m)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,13 +97,20 @@ func (m *Membership) Text() string {
 		}
 		fmt.Fprintf(&b, "group.%d=%s\n", id, strings.Join(members, ":"))
 	}
-	servers := make([]int64, 0, len(m.Weights))
-	for server := range m.Weights {
-		servers = append(servers, server)
+	// Every weight is written, those too that were left out, as ZooKeeper's servers do: the configuration node is the same on all.
+	weights := maps.Clone(m.Weights)
+	for _, servers := range m.Groups {
+		for _, server := range servers {
+			if _, given := weights[server]; !given {
+				if weights == nil {
+					weights = map[int64]int64{}
+				}
+				weights[server] = 1
+			}
+		}
 	}
-	slices.Sort(servers)
-	for _, server := range servers {
-		fmt.Fprintf(&b, "weight.%d=%d\n", server, m.Weights[server])
+	for _, server := range slices.Sorted(maps.Keys(weights)) {
+		fmt.Fprintf(&b, "weight.%d=%d\n", server, weights[server])
 	}
 	fmt.Fprintf(&b, "version=%x", m.Version)
 	return b.String()

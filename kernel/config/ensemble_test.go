@@ -39,6 +39,10 @@ func TestHierarchicalQuorum(t *testing.T) {
 			t.Errorf("quorum of %s: %v", ids, got)
 		}
 	}
+	// The weights that were left out are written too.
+	if want := "weight.1=1\nweight.2=1\nweight.3=1\nweight.4=1\nweight.5=1\nweight.6=1\nweight.7=0\nweight.8=0\nweight.9=0\nversion=0"; !strings.HasSuffix(e.Text, "group.3=7:8:9\n"+want) {
+		t.Errorf("%s", e.Text)
+	}
 	if again, err := ParseEnsemble(e.Text); err != nil || again.Text != e.Text {
 		t.Errorf("%v:\n%s\n%s", err, again.Text, e.Text)
 	}

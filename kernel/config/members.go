@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -27,15 +28,16 @@ type Member struct {
 	Origin           Origin
 }
 
-// String prints what stands behind the equals sign in the form ZooKeeper prints: role always, client part only if the line had one.
+// String prints what stands behind the equals sign in the form ZooKeeper prints: the role always, behind the last address, the client part only if the line had one.
 func (m Member) String() string {
 	var b strings.Builder
 	for i, a := range m.Addresses {
 		if i > 0 {
 			b.WriteByte('|')
 		}
-		fmt.Fprintf(&b, "%s:%d:%s", net.JoinHostPort(a.Host, strconv.Itoa(a.QuorumPort)), a.ElectionPort, m.role())
+		fmt.Fprintf(&b, "%s:%d", net.JoinHostPort(a.Host, strconv.Itoa(a.QuorumPort)), a.ElectionPort)
 	}
+	b.WriteString(":" + m.role())
 	if m.ClientPort != 0 {
 		b.WriteString(";" + net.JoinHostPort(m.ClientHost, strconv.Itoa(m.ClientPort)))
 	}
@@ -66,15 +68,15 @@ func ParseMember(id int64, text string) (Member, error) {
 		return Member{}, fmt.Errorf("more than two client parts after ';'")
 	}
 	roleGiven := ""
-	for i, one := range strings.Split(parts[0], "|") {
+	for _, one := range strings.Split(parts[0], "|") {
 		address, role, err := parsePeerAddress(one)
 		if err != nil {
 			return Member{}, err
 		}
-		if i > 0 && role != roleGiven {
+		if role != "" && roleGiven != "" && role != roleGiven {
 			return Member{}, fmt.Errorf("its addresses disagree about the role")
 		}
-		roleGiven = role
+		roleGiven = cmp.Or(role, roleGiven)
 		m.Addresses = append(m.Addresses, address)
 	}
 	m.Observer = roleGiven == "observer"
@@ -116,7 +118,7 @@ func parsePeerAddress(text string) (PeerAddress, string, error) {
 	if a.QuorumPort == a.ElectionPort {
 		return PeerAddress{}, "", fmt.Errorf("quorum port and election port are both %d", a.QuorumPort)
 	}
-	role := "participant"
+	role := "" // not given: what the others say, or participant
 	if len(fields) == 4 {
 		role = strings.ToLower(fields[3])
 		if role != "participant" && role != "observer" {

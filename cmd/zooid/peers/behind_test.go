@@ -46,14 +46,17 @@ func TestFarBehind(t *testing.T) {
 	probes := e.probe(others...)
 	defer probes.end()
 	probes.during(func() { time.Sleep(calm / 2) }) // what the writes before leave behind on the disk
-	usual := probes.during(func() { time.Sleep(calm) })
+	usual, _ := probes.during(func() { time.Sleep(calm) })
 	began = time.Now()
-	loaded := probes.during(func() {
+	loaded, meanwhile := probes.during(func() {
 		behind.start(t)
 		eventually(t, "the follower has caught up", func() bool { return behind.zxid() >= leader.zxid()-100 && behind.zxid() > 0 })
 	})
 	t.Logf("caught up after %v; slowest hundredth of %d and %d writes of others: %v before, %v meanwhile (worst %v and %v)", time.Since(began).Round(time.Millisecond), len(usual), len(loaded),
 		percentile(usual, 99), percentile(loaded, 99), percentile(usual, 100), percentile(loaded, 100))
+	if meanwhile == 0 {
+		t.Error("nobody could write while a follower caught up")
+	}
 	if measured && percentile(loaded, 99) > 2*percentile(usual, 99) {
 		t.Errorf("the slowest hundredth of the writes took more than twice as long while a follower caught up")
 	}
@@ -108,18 +111,23 @@ func (e *ensemble) pipeline(c *client.Client, root string, n int) {
 
 // probes are clients that write one after the other and note how long each write took.
 type probes struct {
-	stop  context.CancelFunc
-	done  sync.WaitGroup
-	mu    sync.Mutex
-	times []time.Duration
+	t      testing.TB
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+	mu     sync.Mutex
+	writes [][]probed // by client
 }
+
+// probed is one write.
+type probed struct{ began, ended time.Time }
 
 func (e *ensemble) probe(through ...*member) *probes {
 	e.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &probes{stop: cancel}
+	const clients = 8
+	p := &probes{t: e.t, stop: cancel, writes: make([][]probed, clients)}
 	e.t.Cleanup(cancel)
-	for i := range 8 {
+	for i := range clients {
 		c, path := e.connect(through[i%len(through)]), fmt.Sprintf("/probe-%d", i)
 		if _, err := c.Create(within(e.t), path, nil, client.CreateOptions{}); err != nil {
 			e.t.Fatal(err)
@@ -134,7 +142,7 @@ func (e *ensemble) probe(through ...*member) *probes {
 					return
 				}
 				p.mu.Lock()
-				p.times = append(p.times, time.Since(began))
+				p.writes[i] = append(p.writes[i], probed{began, time.Now()})
 				p.mu.Unlock()
 			}
 		})
@@ -142,18 +150,41 @@ func (e *ensemble) probe(through ...*member) *probes {
 	return p
 }
 
-// during returns the times of the writes that end while f runs, sorted.
-func (p *probes) during(f func()) []time.Duration {
-	p.mu.Lock()
-	p.times = nil
-	p.mu.Unlock()
+// during returns how long the writes took that were under way at any time while f ran, sorted. Those that are so at its end are waited for: else one that took all the time, and more, would not count.
+// The second result is how many of them had ended by then.
+func (p *probes) during(f func()) (times []time.Duration, meanwhile int) {
+	p.t.Helper()
+	began := time.Now()
 	f()
+	ended := time.Now()
+	eventually(p.t, "what every client was writing is written", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, writes := range p.writes {
+			if len(writes) == 0 || writes[len(writes)-1].ended.Before(ended) {
+				return p.t.Failed()
+			}
+		}
+		return true
+	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	times := p.times
-	p.times = nil
+	for i, writes := range p.writes {
+		for _, w := range writes {
+			if w.ended.After(began) && w.began.Before(ended) {
+				times = append(times, w.ended.Sub(w.began))
+				if w.ended.Before(ended) {
+					meanwhile++
+				}
+			}
+		}
+		p.writes[i] = nil
+	}
+	if len(times) == 0 {
+		p.t.Fatal("the clients have ended")
+	}
 	slices.Sort(times)
-	return times
+	return times, meanwhile
 }
 
 func (p *probes) end() {
@@ -161,9 +192,21 @@ func (p *probes) end() {
 	p.done.Wait()
 }
 
+// percentile is the value below which so many of a hundred are. There is none of nothing.
 func percentile(sorted []time.Duration, of int) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
 	return sorted[min(len(sorted)-1, len(sorted)*of/100)].Round(10 * time.Microsecond)
+}
+
+// TestProbesSeeAStall: a write that is under way from before until after counts, with all its time, and is none that has ended meanwhile.
+func TestProbesSeeAStall(t *testing.T) {
+	now := time.Now()
+	for _, writes := range [][]probed{
+		{{now.Add(-time.Minute), now.Add(time.Minute)}},
+		{{now.Add(-time.Hour), now.Add(-time.Minute)}, {now.Add(-time.Minute), now.Add(time.Minute)}, {now.Add(time.Minute), now.Add(time.Hour)}},
+	} {
+		p := &probes{t: t, writes: [][]probed{writes}}
+		if times, meanwhile := p.during(func() {}); len(times) != 1 || percentile(times, 99) != 2*time.Minute || meanwhile != 0 {
+			t.Errorf("%v, %d of them ended", times, meanwhile)
+		}
+	}
 }

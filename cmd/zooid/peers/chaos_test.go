@@ -63,8 +63,8 @@ func checkMinimums(t *testing.T, seconds int, w *workload, v *visitors, f *fault
 			caughtUp[way] += strings.Count(string(log), "established=true by="+way)
 		}
 	}
-	t.Logf("%d writes acknowledged, %d of unknown outcome, %d refused, %d reads, %d events, %d gaps, %d one-shot events, %d ephemeral nodes, %d sessions closed, %d expired, %d elections; caught up by %v; faults: %v",
-		w.writes.Load(), w.unknown.Load(), w.refused.Load(), w.reads.Load(), w.events, w.gaps, w.fired.Load(), w.ephemerals.Load(), v.closed, v.expired, f.elections, caughtUp, f.count)
+	t.Logf("%d writes acknowledged, %d of unknown outcome, %d refused, %d reads, %d of them behind a sync, %d events, %d gaps, %d one-shot events, %d ephemeral nodes, %d sessions closed, %d expired, %d elections; caught up by %v; faults: %v",
+		w.writes.Load(), w.unknown.Load(), w.refused.Load(), w.reads.Load(), w.syncs.Load(), w.events, w.gaps, w.fired.Load(), w.ephemerals.Load(), v.closed, v.expired, f.elections, caughtUp, f.count)
 	atLeast := func(what string, got, want int) {
 		t.Helper()
 		if got < want {
@@ -73,6 +73,7 @@ func checkMinimums(t *testing.T, seconds int, w *workload, v *visitors, f *fault
 	}
 	atLeast("acknowledged writes", int(w.writes.Load()), 20*seconds)
 	atLeast("reads", int(w.reads.Load()), 20*seconds)
+	atLeast("reads behind a sync", int(w.syncs.Load()), 10*seconds)
 	atLeast("events", w.events, 20*seconds)
 	atLeast("one-shot events", int(w.fired.Load()), seconds)
 	atLeast("ephemeral nodes", int(w.ephemerals.Load()), seconds)

@@ -35,6 +35,7 @@ type member struct {
 	ports    memberPorts
 	flags    []string // of the Java machine
 	host     string   // address
+	also     string   // second address for its peers, with the same ports; empty: it has none
 	binary   string   // of another build of Zooid; empty: of this one
 	inside   []string // command that runs the process somewhere else, for instance in a network namespace
 
@@ -57,7 +58,18 @@ func (m *member) line() string {
 	if m.observer {
 		role = "observer"
 	}
-	return fmt.Sprintf("server.%d=%s:%d:%d:%s;%s:%d", m.id, m.host, m.ports.quorum, m.ports.election, role, m.host, m.ports.client)
+	return fmt.Sprintf("server.%d=%s;%s:%d", m.id, strings.Join(m.peerAddresses(role), "|"), m.host, m.ports.client)
+}
+
+// peerAddresses are where its peers find a member.
+func (m *member) peerAddresses(role string) []string {
+	var out []string
+	for _, host := range []string{m.host, m.also} {
+		if host != "" {
+			out = append(out, fmt.Sprintf("%s:%d:%d:%s", host, m.ports.quorum, m.ports.election, role))
+		}
+	}
+	return out
 }
 
 var built struct {

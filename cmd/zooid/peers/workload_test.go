@@ -26,9 +26,9 @@ type workload struct {
 	done   sync.WaitGroup
 	phase  atomic.Int64
 
-	writes, unknown, refused, reads, fired, ephemerals atomic.Int64
-	events, gaps                                       int         // known at the end
-	full                                               atomic.Bool // a disk is, or was a moment ago: writes may be refused
+	writes, unknown, refused, reads, syncs, fired, ephemerals atomic.Int64
+	events, gaps                                              int         // known at the end
+	full                                                      atomic.Bool // a disk is, or was a moment ago: writes may be refused
 
 	mu      sync.Mutex
 	history map[string][]porcupine.Operation // by register
@@ -319,6 +319,7 @@ func (c *chaosClient) read(path string, synced bool) {
 	default:
 		w.reads.Add(1)
 		if synced {
+			w.syncs.Add(1)
 			w.note(path, porcupine.Operation{ClientId: c.id, Input: registerOp{}, Output: a.values[0], Call: called, Return: returned})
 		}
 	}

@@ -106,10 +106,12 @@ func TestIdleConnectionEnds(t *testing.T) {
 func TestServerThatStopsServingClosesAll(t *testing.T) {
 	n := newFakeNode(t)
 	g := startGateway(t, n, nil)
-	r := protocoltest.Connect(t, clientAddr(g))
-	time.Sleep(2 * sweepEvery) // the sweeper has to have seen that it serves
+	r := protocoltest.Connect(t, clientAddr(g)) // and at once, before the sweeper has seen that it serves:
 	n.setStatus(kernel.Status{Serving: false})
 	r.ExpectClosed()
+	if n := g.stats.stoppedServing.Load(); n != 1 {
+		t.Errorf("%d connections were closed because the server serves no more, and not for another reason", n)
+	}
 	again := protocoltest.Dial(t, clientAddr(g))
 	again.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
 	again.ExpectClosed()
@@ -143,10 +145,12 @@ func TestLeaderThatOnlyLeads(t *testing.T) {
 	n := newFakeNode(t)
 	n.setStatus(kernel.Status{Serving: true, Role: kernel.Following, Members: members})
 	g := startGateway(t, n, map[string]string{"leaderServes": "false"})
-	r := protocoltest.Connect(t, clientAddr(g))
-	time.Sleep(2 * sweepEvery) // the sweeper has to have seen that it serves
+	r := protocoltest.Connect(t, clientAddr(g)) // and at once, before the sweeper has seen that it serves:
 	n.setStatus(kernel.Status{Serving: true, Role: kernel.Leading, Members: members})
 	r.ExpectClosed()
+	if n := g.stats.stoppedServing.Load(); n != 1 {
+		t.Errorf("%d connections were closed because the server only leads, and not for another reason", n)
+	}
 	refused := protocoltest.Dial(t, clientAddr(g))
 	refused.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
 	refused.ExpectClosed()

@@ -16,7 +16,7 @@ func (g *Gateway) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	rounds := 0
-	wasServing, wasReadOnly := false, false
+	wasReadOnly := false
 	for {
 		select {
 		case <-g.stop:
@@ -25,13 +25,13 @@ func (g *Gateway) sweep() {
 		}
 		status := g.host.Status()
 		g.shareOutstanding(status)
-		serving := (status.Serving || status.Holding) && !g.leadsOnly(status)
-		stopped, readOnlyEnded := wasServing && !serving, wasReadOnly && !status.ReadOnly
+		// Every time and not only when it stops: it may have served so shortly that no round has seen it, and a handshake may have begun before.
+		stopped, readOnlyEnded := !status.Serving && !status.Holding || g.leadsOnly(status), wasReadOnly && !status.ReadOnly
 		if status.ReadOnly && !wasReadOnly {
 			g.sendReaders()
 		}
 		rounds++
-		wasServing, wasReadOnly = serving, status.ReadOnly
+		wasReadOnly = status.ReadOnly
 		if rounds%4 != 0 && !stopped && !readOnlyEnded {
 			continue
 		}
@@ -60,7 +60,7 @@ func (c *conn) sweep(now time.Time, stopped, readOnly bool) {
 	switch {
 	case c.phase < phaseServing && now.Sub(c.accepted) > c.g.cfg.sessionless:
 		c.g.stats.sessionlessExpired.Add(1)
-	case c.phase != phaseNew && (c.readOnly && !readOnly || stopped && !c.readOnly):
+	case c.phase != phaseNew && c.phase != phaseFinished && (c.readOnly && !readOnly || stopped && !c.readOnly):
 		c.g.stats.stoppedServing.Add(1)
 	case (c.phase == phaseServing || c.phase == phaseClosing) && now.Sub(c.lastFrame) > c.timeout+idleBucket-c.timeout%idleBucket:
 		c.g.stats.staleExpired.Add(1)
