@@ -41,6 +41,7 @@ func TestSeveralAddresses(t *testing.T) {
 			e.startAll()
 			e.expectLeader(3)
 			before := e.fill("before")
+			e.level() // or the one that has the last write leads next
 			e.member(3).kill()
 			e.waitServing()
 			e.expectLeader(2)
