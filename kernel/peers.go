@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -179,7 +180,7 @@ func (n *Node) sendSnapshot(s SendSnapshot) {
 		r, w := io.Pipe()
 		n.transport.Stream(s.Link, Message{Type: s.Type, Zxid: state.Zxid()}, r)
 		n.inputs.put(SnapshotBegun{ID: s.ID, Zxid: state.Zxid()})
-		_, err = state.WriteTo(w)
+		_, err = state.WriteTo(&paced{w: w, rate: paceOfThread * runtime.GOMAXPROCS(0), writes: n.proposed.Load, stop: n.stop})
 		_ = w.CloseWithError(err) // it reports no error; nil is the end of the stream
 	})
 }
