@@ -22,8 +22,8 @@ const (
 	// paceOfThread is the rate for each thread that may run Go (GOMAXPROCS; serve has two more than processors). Where the servers of an ensemble share two processors, the slowest hundredth of the writes takes
 	// less than twice as long with it (TestFarBehind).
 	paceOfThread = 5 << 19
-	pacedBytes = 64 << 10    // written at once
-	pacedLoad  = time.Second // how long after a proposal others count as writing
+	pacedBytes   = 64 << 10    // written at once
+	pacedLoad    = time.Second // how long after a proposal others count as writing
 )
 
 // Write implements io.Writer.
