@@ -50,13 +50,18 @@ func (r *run) checkExpiry(h wire.TxnHeader) {
 	}
 }
 
-// late is by how much a session may outlive its time-out where nothing goes wrong (FIELD, 2.6, rule 11): a sign of life on its way to the leader counts from when it arrives, and leaders look at the clock each half tick.
-func (r *run) late() time.Duration { return 2 * r.tick }
+// late is by how much a session may outlive its time-out where nothing goes wrong (FIELD, 2.6, rule 11): a sign of life counts from when it arrives at the leader, which a learner tells once in half a tick, deadlines
+// are rounded up to half ticks, and leaders look at the clock each half tick; as much again for what is on its way.
+func (r *run) late() time.Duration { return 4 * r.tick }
 
 // expire lets clients go for good, every second one of those that are connected, without a word of farewell. Nothing else goes wrong: each session that has no client then, be it one of theirs or one that was left behind
-// earlier, must be gone when its time-out has passed.
+// earlier, must be gone when its time-out has passed, since then or, after an election that an earlier fault has left behind, since its leader leads. A server that comes back tells what it had heard before: so all that
+// can are given the time to.
 func (r *run) expire() {
 	w := r.world
+	w.RunUntil(20*time.Second, func() bool {
+		return !slices.ContainsFunc(w.Servers(), func(s *sim.Server) bool { return s.Up() && !s.Serving() })
+	})
 	for i, c := range r.clients {
 		if i%2 == 0 && c.conn != nil {
 			c.lose()
@@ -70,10 +75,22 @@ func (r *run) expire() {
 			return
 		}
 		gone := func() bool { return r.model.sessions[int64(id)].ended != 0 || r.held(id) }
-		if !w.RunUntil(since+timeout+r.late()-w.Now(), gone) {
+		led := r.led()
+		if !w.RunUntil(max(since, led)+timeout+r.late()-w.Now(), gone) && r.led() == led {
 			w.Fail("session %s has no client since %v, everything serves, and its time-out is %v at most: it should have expired (rule 11)", id, since, timeout)
 		}
 	}
+}
+
+// led is since when there is the leader that there is; now, if there is none.
+func (r *run) led() time.Duration {
+	for _, s := range r.world.Servers() {
+		if s.Leading() {
+			_, since := r.world.Led(s.Host().Status().Epoch)
+			return since
+		}
+	}
+	return r.world.Now()
 }
 
 // abandoned is the session without a client that must end next, since when it is alone, and its time-out at most; zero: there is none.
