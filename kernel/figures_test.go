@@ -58,10 +58,10 @@ type peerlessMachine struct{ sumMachine }
 
 func (*peerlessMachine) Peers() kernel.PeerSessions { return nil }
 
-// Figures are counted along the way of a server through its roles, by the node's own clock.
-func TestFiguresOfRoles(t *testing.T) {
-	at := time.Unix(1_700_000_000, 0)
-	b := &asking{}
+// counted is a node of two voters that starts, its broadcast, and its clock, which the test moves.
+func counted(t *testing.T) (*kernel.Stepper, *asking, *time.Time) {
+	t.Helper()
+	at, b := time.Unix(1_700_000_000, 0), &asking{}
 	s, err := kernel.NewStepper(kernel.NodeConfig{Self: 1, Ensemble: kernel.Ensemble{Voters: []kernel.ServerID{1, 2}}, TickTime: time.Hour, Now: func() time.Time { return at }},
 		kernel.Parts{Log: &sliceLog{}, Machine: &peerlessMachine{}, Election: &answering{}, Broadcast: b})
 	if err != nil {
@@ -70,9 +70,15 @@ func TestFiguresOfRoles(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
+	return s, b, &at
+}
+
+// Figures are counted along the way of a server through its roles, by the node's own clock.
+func TestFiguresOfRoles(t *testing.T) {
+	s, _, at := counted(t)
 	incarnation := uint64(0)
 	after := func(pause time.Duration, does int32) kernel.Figures {
-		at = at.Add(pause)
+		*at = at.Add(pause)
 		if does <= beginToObserve || does == lead {
 			incarnation++
 		}
@@ -84,7 +90,7 @@ func TestFiguresOfRoles(t *testing.T) {
 		return s.Node().Status().Figures
 	}
 	elected := func(pause time.Duration) {
-		at = at.Add(pause)
+		*at = at.Add(pause)
 		s.Node().Received(kernel.LinkID{Peer: 2, Purpose: kernel.ForElection}, kernel.Message{})
 		s.Loop(false)
 	}
@@ -97,7 +103,7 @@ func TestFiguresOfRoles(t *testing.T) {
 		t.Errorf("after an election: %+v", f)
 	}
 	f = after(5*time.Second, follow)
-	if f.FollowerSyncs.Count != 1 || f.FollowerSyncs.Sum != 5*time.Second || !f.RoleSince.Equal(at) || f.Unavailable.Count != 0 {
+	if f.FollowerSyncs.Count != 1 || f.FollowerSyncs.Sum != 5*time.Second || !f.RoleSince.Equal(*at) || f.Unavailable.Count != 0 {
 		t.Errorf("as a follower for the first time: %+v", f)
 	}
 	f = after(time.Minute, lookAround)
@@ -121,16 +127,7 @@ func TestFiguresOfRoles(t *testing.T) {
 
 // What a broadcast tells of its learners is there after the round in which it has changed; who came stays who came, and a picture that somebody has does not change.
 func TestFiguresOfLearners(t *testing.T) {
-	at := time.Unix(1_700_000_000, 0)
-	b := &asking{}
-	s, err := kernel.NewStepper(kernel.NodeConfig{Self: 1, Ensemble: kernel.Ensemble{Voters: []kernel.ServerID{1, 2}}, TickTime: time.Hour, Now: func() time.Time { return at }},
-		kernel.Parts{Log: &sliceLog{}, Machine: &peerlessMachine{}, Election: &answering{}, Broadcast: b})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s, b, at := counted(t)
 	figures := func(half bool) kernel.Figures {
 		s.Loop(half)
 		return s.Node().Status().Figures
@@ -138,18 +135,18 @@ func TestFiguresOfLearners(t *testing.T) {
 	first, second := kernel.LinkID{Peer: 2, Incarnation: 1}, kernel.LinkID{Peer: 3, Incarnation: 2}
 	b.survey = kernel.Survey{Learners: []kernel.Learner{{ID: 2, Link: first, Told: 5}}, Syncs: 3, Diffs: 1}
 	one := figures(false)
-	came := at
+	came := *at
 	if len(one.Learners) != 1 || one.Syncs != 3 || one.Diffs != 1 || !one.Learners[0].Since.Equal(came) {
 		t.Fatalf("%+v", one)
 	}
-	at = at.Add(time.Minute)
+	*at = at.Add(time.Minute)
 	b.survey.Learners[0].Told = 6
 	if f := figures(false); f.Learners[0].Told != 5 {
 		t.Errorf("a write made a new picture: %+v", f.Learners)
 	}
 	b.survey.Learners = append(b.survey.Learners, kernel.Learner{ID: 3, Link: second, Observer: true, Synced: true})
 	two := figures(false)
-	if len(two.Learners) != 2 || two.Learners[0].Told != 6 || !two.Learners[0].Since.Equal(came) || !two.Learners[1].Since.Equal(at) {
+	if len(two.Learners) != 2 || two.Learners[0].Told != 6 || !two.Learners[0].Since.Equal(came) || !two.Learners[1].Since.Equal(*at) {
 		t.Errorf("%+v", two.Learners)
 	}
 	b.survey.Learners[0].Told = 7

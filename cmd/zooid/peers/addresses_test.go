@@ -38,16 +38,7 @@ func TestSeveralAddresses(t *testing.T) {
 				m.also = second
 			}
 			e.configure()
-			e.startAll()
-			e.expectLeader(3)
-			before := e.fill("before")
-			e.level() // or the one that has the last write leads next
-			e.member(3).kill()
-			e.waitServing()
-			e.expectLeader(2)
-			before.checkSessions(t)
-			e.member(3).start(t)
-			e.waitServing()
+			before := e.leadInTurn()
 
 			half := e.member(c.half)
 			half.stop(t)

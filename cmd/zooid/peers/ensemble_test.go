@@ -179,6 +179,22 @@ func (e *ensemble) expectLeader(id int) {
 	}
 }
 
+// leadInTurn starts three servers, of which the last leads, fills the tree, and has the second lead without the last one, which comes back. Sessions have gone on.
+func (e *ensemble) leadInTurn() (before *content) {
+	e.t.Helper()
+	e.startAll()
+	e.expectLeader(3)
+	before = e.fill("before")
+	e.level() // or the one that has the last write leads next
+	e.member(3).kill()
+	e.waitServing()
+	e.expectLeader(2)
+	before.checkSessions(e.t)
+	e.member(3).start(e.t)
+	e.waitServing()
+	return before
+}
+
 func (e *ensemble) status() string {
 	var out []string
 	for _, m := range e.members {

@@ -22,16 +22,7 @@ func TestTLSBetweenPeers(t *testing.T) {
 	for _, kinds := range [][]kind{{zooid, zooid, zooid}, {zooid, apache38, zooid}, {apache38, zooid, apache38}, {apache39, zooid, zooid}} {
 		t.Run(mixName(kinds), func(t *testing.T) {
 			e := newEnsemble(t, kinds, peerTLS(t)...)
-			e.startAll()
-			e.expectLeader(3)
-			before := e.fill("before")
-			e.level() // or the one that has the last write leads next
-			e.member(3).kill()
-			e.waitServing()
-			e.expectLeader(2)
-			before.checkSessions(t)
-			e.member(3).start(t)
-			e.waitServing()
+			before := e.leadInTurn()
 			before.checkSessions(t)
 			before.end(t)
 			e.compareTrees()
