@@ -107,7 +107,7 @@ func TestCrashFollowsFromItsChance(t *testing.T) {
 
 // On a full disk nothing grows; what has its room already can be written, read and synced.
 func TestFullDisk(t *testing.T) {
-	d := &disk{}
+	d := &disk{syncs: new(int)}
 	fs := d.on(vfs.NewCrashableMem())
 	file(t, fs, "/old", []byte("12345678"), nil)
 	d.full = true
@@ -139,7 +139,7 @@ func TestFullDisk(t *testing.T) {
 
 // A sync fails once; the power goes in the operation that was named; a process that has ended changes nothing.
 func TestSwitchesOfADisk(t *testing.T) {
-	d := &disk{}
+	d := &disk{syncs: new(int)}
 	fs := d.on(vfs.NewCrashableMem())
 	f, err := fs.Create("/f", vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -182,7 +182,7 @@ func TestNodeStoreInACrash(t *testing.T) {
 	for seed := range uint64(60) {
 		var kept nodesDisk
 		kept.wipe()
-		s := kept.open(&disk{})
+		s := kept.open(&disk{syncs: new(int)})
 		for i := range 4 {
 			b := s.NewBatch()
 			b.Set([]byte{byte(i)}, []byte("a"))
@@ -197,7 +197,7 @@ func TestNodeStoreInACrash(t *testing.T) {
 			}
 		}
 		kept.crash(rand.New(rand.NewPCG(seed, 0)))
-		s, n := kept.open(&disk{}), 0
+		s, n := kept.open(&disk{syncs: new(int)}), 0
 		for i := range 4 {
 			_, a := s.Get([]byte{byte(i)}, nil)
 			_, b := s.Get([]byte{byte(i), 1}, nil)

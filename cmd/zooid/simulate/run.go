@@ -35,6 +35,7 @@ type run struct {
 	world    *sim.World
 	tick     time.Duration
 	tail     string
+	segment  string // size of the log's files
 	inMemory bool
 	rolls    bool                     // epochs end after rollAfter transactions
 	changing bool                     // the members of the ensemble
@@ -89,7 +90,7 @@ func newRun(o Options) *run {
 
 // runOf makes a world of this shape, without clients.
 func runOf(shape sim.Options, bug Bug) *run {
-	r := &run{gateways: map[kernel.ServerID]*gateway{}, lives: map[kernel.SessionID]life{}, plain: map[kernel.ServerID]bool{}, tick: shape.TickTime, tail: "32MiB", bug: bug}
+	r := &run{gateways: map[kernel.ServerID]*gateway{}, lives: map[kernel.SessionID]life{}, plain: map[kernel.ServerID]bool{}, tick: shape.TickTime, tail: "32MiB", segment: "16KiB", bug: bug}
 	r.bugs = bugs{oldQuorum: bug.Name == "old-quorum", earlyRead: bug.Name == "early-read", loseEvents: bug.Name == "watch-lost"}
 	r.changing = shape.Spares > 0
 	shape.SnapshotEvery = 100
