@@ -410,7 +410,7 @@ func (c *Core) linkUp(l kernel.LinkIsUp) {
 		c.dialled(l.Link)
 	case c.role == kernel.Leading, c.relays() && l.Link.Purpose == kernel.ForObservers:
 		c.meet(l.Link)
-	case (c.role == kernel.Looking || l.Link.Purpose == kernel.ForObservers) && len(c.parked) < parkedLimit:
+	case (c.role == kernel.Looking || c.role == kernel.Following && l.Link.Purpose == kernel.ForObservers) && len(c.parked) < parkedLimit:
 		c.parked = append(c.parked, parked{link: l.Link, since: c.halves})
 	default:
 		c.hangup(l.Link)
