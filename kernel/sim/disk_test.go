@@ -182,7 +182,7 @@ func TestNodeStoreInACrash(t *testing.T) {
 	for seed := range uint64(60) {
 		var kept nodesDisk
 		kept.wipe()
-		s := kept.open(&disk{syncs: new(int)})
+		s := kept.open(&disk{})
 		for i := range 4 {
 			b := s.NewBatch()
 			b.Set([]byte{byte(i)}, []byte("a"))
@@ -197,7 +197,7 @@ func TestNodeStoreInACrash(t *testing.T) {
 			}
 		}
 		kept.crash(rand.New(rand.NewPCG(seed, 0)))
-		s, n := kept.open(&disk{syncs: new(int)}), 0
+		s, n := kept.open(&disk{}), 0
 		for i := range 4 {
 			_, a := s.Get([]byte{byte(i)}, nil)
 			_, b := s.Get([]byte{byte(i), 1}, nil)
