@@ -21,6 +21,9 @@ func (l *loopState) perform(e *Effects) {
 	if e.Config != nil {
 		l.configure(*e.Config)
 	}
+	if began || e.Config != nil {
+		l.tellStranger()
+	}
 	if e.Next != nil {
 		l.expect(*e.Next)
 	}

@@ -111,6 +111,14 @@ func (l *loopState) configure(e Ensemble) {
 	n.cfg.Logger.Info("configuration", "version", e.Version.String(), "voters", e.Voters, "observers", e.Others)
 }
 
+// tellStranger tells the operator of a server that is in no member list why nothing depends on it.
+func (l *loopState) tellStranger() {
+	n := l.node
+	if e := n.ensemble.Load(); l.role.Established && l.role.Role == Following && !e.IsMember(n.cfg.Self) {
+		n.cfg.Logger.Warn("this server is not a member of the configuration in force: it follows and takes clients, and has no vote. Add it with reconfig, or stop it", "server", int64(n.cfg.Self), "version", e.Version.String())
+	}
+}
+
 // expect prepares for a configuration that is proposed: its servers can be reached from now on, since an election may need their votes.
 func (l *loopState) expect(next Ensemble) {
 	n := l.node

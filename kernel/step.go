@@ -85,7 +85,7 @@ type (
 	}
 
 	// Elected is the election's answer, as the broadcast's input. One may come without a Look before, while the epoch of the role is not established: a quorum follows another leader. The broadcast
-	// then gives up its role, and looks again.
+	// then gives up its role, and looks again. With the role Looking it names nobody: a voter that has elected this server to lead looks again, and the broadcast has waited long enough. It gives up if it has not proposed an epoch yet.
 	Elected struct {
 		Leader ServerID
 		Role   Role

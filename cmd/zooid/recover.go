@@ -5,20 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/zooid-project/zooid/kernel"
 	"github.com/zooid-project/zooid/kernel/config"
+	"github.com/zooid-project/zooid/kernel/manifest"
 	"github.com/zooid-project/zooid/kernel/server"
 	"github.com/zooid-project/zooid/plugins/zab"
+	"github.com/zooid-project/zooid/stores/file"
 )
 
 func newRecoverCommand() *cobra.Command {
-	var yes bool
+	var yes, salvage bool
 	var with []string
 	cmd := &cobra.Command{
 		Use:   "recover zoo.cfg",
@@ -34,11 +38,16 @@ ensemble that come back are refused; its epoch rises above all that they can hav
 stays beside it (zoo.cfg.before-recover). Servers named with --with are added as observers: start them with empty directories, wait until they serve, then make them voters
 (zooid docs operations says how).
 
+A survivor whose log is damaged is refused, as long as there may be a better one. If there is none, --salvage keeps what stands before the damage: the
+command says up to which transaction that is, and which are lost for certain. The files that are changed are copied to set-aside-* in the log directory first.
+For a server that runs alone and belongs to no ensemble --salvage does that, and nothing else.
+
 It can be run again after a crash at any point. Nothing of the data is deleted.
 
 Exit codes: 0 done, or shown, 2 bad arguments or configuration, 3 the data cannot be used for this.`,
 		Example: `  zooid recover /etc/zookeeper/conf/zoo.cfg
   zooid recover /etc/zookeeper/conf/zoo.cfg --yes
+  zooid recover zoo.cfg --salvage
   zooid recover zoo.cfg --with server.2=zoo2:2888:3888 --yes`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,24 +55,38 @@ Exit codes: 0 done, or shown, 2 bad arguments or configuration, 3 the data canno
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}
 			}
-			return recoverSurvivor(cmd.OutOrStdout(), cfg, with, yes)
+			return recoverSurvivor(cmd.OutOrStdout(), cfg, with, yes, salvage)
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+	cmd.Flags().BoolVar(&salvage, "salvage", false, "of a damaged log keep what stands before the damage")
 	cmd.Flags().StringArrayVar(&with, "with", nil, "another server of the new ensemble, as in zoo.cfg: server.N=host:port:port[;clientPort]. It begins as an observer")
 	return cmd
 }
 
-func recoverSurvivor(out io.Writer, cfg *config.Config, with []string, yes bool) (err error) {
+func recoverSurvivor(out io.Writer, cfg *config.Config, with []string, yes, salvage bool) (err error) {
 	settings, err := server.FromConfig(cfg)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
+	}
+	if salvage && len(cfg.Membership.Members) == 0 {
+		return salvageAlone(out, settings, yes)
 	}
 	members, err := founders(cfg, with)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	s, err := server.OpenSurvivor(settings, vfs.Default)
+	var shorten func(string) error
+	if salvage {
+		shorten = func(logDir string) error { return salvageLog(out, logDir, yes) }
+	}
+	s, err := server.OpenSurvivor(settings, vfs.Default, shorten)
+	switch err {
+	case errOnlyShown:
+		return nil
+	case errNothingToSalvage:
+		s, err = server.OpenSurvivor(settings, vfs.Default, nil)
+	}
 	if err != nil {
 		return &exitError{code: exitData, err: err}
 	}
@@ -106,6 +129,54 @@ func recoverSurvivor(out io.Writer, cfg *config.Config, with []string, yes bool)
 		fmt.Fprintf(out, "\nwritten: %s\n", strings.Join(files, ", "))
 	}
 	fmt.Fprintf(out, "\nDone: cluster %s. Start this server (zooid serve %s); servers of the old ensemble are refused from now on.\nTo take one of them back, empty its data directory first.\n", cluster, cfg.File)
+	return nil
+}
+
+// What ends a recovery that is to show what it would do: a damaged log can be opened once it is shortened, one that is whole as it is.
+var (
+	errOnlyShown        = errors.New("only shown")
+	errNothingToSalvage = errors.New("nothing to salvage")
+)
+
+// salvageAlone shortens the damaged log of a server that belongs to no ensemble: nothing else is in its way.
+func salvageAlone(out io.Writer, settings server.Settings, yes bool) error {
+	s, err := server.OpenSurvivor(settings, vfs.Default, func(logDir string) error { return salvageLog(out, logDir, yes) })
+	switch {
+	case err == errOnlyShown, err == errNothingToSalvage:
+		return nil
+	case err != nil:
+		return &exitError{code: exitData, err: err}
+	}
+	fmt.Fprintf(out, "Done: the last transaction is %s. Start this server.\n", s.Last())
+	if err := s.Close(); err != nil {
+		return &exitError{code: exitData, err: err}
+	}
+	return nil
+}
+
+// salvageLog shortens a damaged log, or says what it would do.
+func salvageLog(out io.Writer, logDir string, yes bool) error {
+	d, err := file.FindDamage(vfs.Default, logDir)
+	if err != nil {
+		return fmt.Errorf("nothing can be salvaged: %w", err)
+	}
+	if d == nil {
+		fmt.Fprintf(out, "The log in %s is whole: there is nothing to salvage.\n\n", logDir)
+		if !yes {
+			return errNothingToSalvage
+		}
+		return nil
+	}
+	fmt.Fprintf(out, "%v\n\nKept is the log up to %s. Lost from it is everything behind that: %s to %s, and what was written later.\nThe tree on disk stays as it is, with what it has of them.\n", d.Err, d.After, d.After+1, d.Synced)
+	if !yes {
+		fmt.Fprintf(out, "\nNothing was changed. Where another server, or a backup, is whole, there is more: take that instead. To keep what is left here, run this again with --yes.\n")
+		return errOnlyShown
+	}
+	aside := filepath.Join(logDir, manifest.Aside(time.Now()))
+	if _, err := file.Salvage(file.Config{FS: vfs.Default, Dir: logDir, SegmentSize: file.MinSegmentSize}, aside); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "The damaged files were copied to %s.\n\n", aside)
 	return nil
 }
 

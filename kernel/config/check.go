@@ -237,13 +237,25 @@ func (l *loader) checkReplicated(id int64, hasID bool, voters int) {
 	if isMember {
 		c.Quorum.PeerType = self.role()
 	} else if hasID {
-		l.warn(whole, fmt.Sprintf("no server.%d line for this server, whose myid is %d", id, id))
+		l.failStranger(id)
 	}
 	if voters == 2 {
 		l.warn(whole, "two voters: the ensemble stops when either does")
 	} else if voters%2 == 0 {
 		l.warn(whole, fmt.Sprintf("%d voters survive no more failures than %d", voters, voters-1))
 	}
+}
+
+// failStranger refuses a configuration in which this server is not: nothing says where it is reached, and ZooKeeper's servers do not start either. A file with a version in its name was written by a server: it says what the
+// ensemble has agreed on, and adding a line to it changes nothing of that.
+func (l *loader) failStranger(id int64) {
+	asked, dynamic := l.set("dynamicConfigFile")
+	if v := l.c.Membership.Version; dynamic && v != 0 {
+		l.fail(asked, fmt.Sprintf("server %d (myid) is not a member of configuration version %x: it was removed from the ensemble, or its myid is wrong", id, v),
+			fmt.Sprintf("to take it back, a file of yours with the other members and a line server.%d=host:quorumPort:electionPort, whose name does not end with a version; then add it with reconfig", id))
+		return
+	}
+	l.fail(l.whole(), fmt.Sprintf("server %d (myid) is not a member of the configuration", id), fmt.Sprintf("with a line server.%d=host:quorumPort:electionPort among the others, or another myid", id))
 }
 
 // takeClientPort joins clientPort and the client part of the own server.N line, which must not contradict each other.

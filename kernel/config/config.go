@@ -199,6 +199,7 @@ type Quorum struct {
 	ElectionBindRetry      int // 0 is for ever
 	MinNotificationWait    time.Duration
 	MaxNotificationWait    time.Duration
+	MaxEpochWait           time.Duration // negative: InitLimit alone counts
 	TCPKeepAlive           bool
 	SnapshotSyncs          int // observers at one time; voters are not counted
 	DiffSyncs              int

@@ -48,9 +48,12 @@ func (s Scope) names() []string {
 	return append([]string{FileName, WordsFile}, storeDirs...)
 }
 
+// Aside names a directory for what is set aside now.
+func Aside(now time.Time) string { return asidePrefix + now.UTC().Format("20060102T150405.000Z") }
+
 // NewRepair is a repair that begins now.
 func NewRepair(scope Scope, reason error, now time.Time) Repair {
-	return Repair{Aside: asidePrefix + now.UTC().Format("20060102T150405.000Z"), Scope: scope, Reason: reason.Error()}
+	return Repair{Aside: Aside(now), Scope: scope, Reason: reason.Error()}
 }
 
 // The text ends as a manifest's does.

@@ -25,6 +25,7 @@ type stores struct {
 	self            kernel.ServerID
 	logger          *slog.Logger
 	peers           bool // there are other voters, who have everything
+	salvaged        bool // the log may end before the tree does: there was more of it once
 
 	directory manifest.Manifest
 	repair    manifest.Repair
@@ -143,7 +144,11 @@ func (d *stores) tryOpen(s Settings, env kernel.Env, early <-chan error) (err er
 		return damaged(manifest.Nodes, err)
 	default:
 	}
-	if err := manifest.CheckPositions(d.dataDir, d.Machine.Flushed(), d.Log.Last()); err != nil {
+	err = manifest.CheckPositions(d.dataDir, d.Machine.Flushed(), d.Log.Last())
+	if err != nil && d.salvaged {
+		err = d.Log.Reset(d.Machine.Flushed())
+	}
+	if err != nil {
 		return &damageError{manifest.Stores, err}
 	}
 	return d.openWords()

@@ -19,8 +19,9 @@ type Survivor struct {
 	settings Settings
 }
 
-// OpenSurvivor opens what lies in the directories of these settings. A server that runs has them locked; one that is damaged, being repaired, or has nothing is refused.
-func OpenSurvivor(s Settings, fs vfs.FS) (*Survivor, error) {
+// OpenSurvivor opens what lies in the directories of these settings. A server that runs has them locked; one that is damaged, being repaired, or has nothing is refused. salvage, unless it is nil, is called
+// before the data is opened, and may shorten a damaged log: where what is left of that ends before the tree does, the log goes on behind the tree, empty.
+func OpenSurvivor(s Settings, fs vfs.FS, salvage func(logDir string) error) (*Survivor, error) {
 	if s.LogDir == "" {
 		s.LogDir = s.DataDir
 	}
@@ -40,7 +41,12 @@ func OpenSurvivor(s Settings, fs vfs.FS) (*Survivor, error) {
 		default:
 		}
 	}}
-	d := &stores{fs: fs, dataDir: s.DataDir, logDir: s.LogDir, self: s.Self, logger: logger}
+	d := &stores{fs: fs, dataDir: s.DataDir, logDir: s.LogDir, self: s.Self, logger: logger, salvaged: salvage != nil}
+	if salvage != nil {
+		if err := salvage(s.LogDir); err != nil {
+			return nil, err
+		}
+	}
 	if err := d.open(s, env, early); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ type disk struct {
 	cutIn  int    // operations until the power goes, 0: it stays
 	full   bool   // nothing grows
 	broken error  // what the next sync returns, once
+	syncs  *int   // counts those that files are asked for, whatever comes of them
 }
 
 var (
@@ -52,10 +53,13 @@ func (d *disk) MaybeError(op errorfs.Op) error {
 	if err := d.operation(); err != nil {
 		return err
 	}
-	if d.broken != nil && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo) {
-		err := d.broken
-		d.broken = nil
-		return err
+	switch op.Kind {
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+		*d.syncs++
+		if err := d.broken; err != nil {
+			d.broken = nil
+			return err
+		}
 	}
 	if d.full && d.grows(op) {
 		return syscall.ENOSPC

@@ -107,7 +107,7 @@ func TestCrashFollowsFromItsChance(t *testing.T) {
 
 // On a full disk nothing grows; what has its room already can be written, read and synced.
 func TestFullDisk(t *testing.T) {
-	d := &disk{}
+	d := &disk{syncs: new(int)}
 	fs := d.on(vfs.NewCrashableMem())
 	file(t, fs, "/old", []byte("12345678"), nil)
 	d.full = true
@@ -139,7 +139,7 @@ func TestFullDisk(t *testing.T) {
 
 // A sync fails once; the power goes in the operation that was named; a process that has ended changes nothing.
 func TestSwitchesOfADisk(t *testing.T) {
-	d := &disk{}
+	d := &disk{syncs: new(int)}
 	fs := d.on(vfs.NewCrashableMem())
 	f, err := fs.Create("/f", vfs.WriteCategoryUnspecified)
 	if err != nil {

@@ -7,9 +7,8 @@ import (
 	"github.com/zooid-project/zooid/kernel"
 )
 
-// readLog takes what the log has found as what it holds on stable storage: it was synced when it was opened (spec zab, R7).
-func (s *Server) readLog() {
-	var found []record
+// readBack is what a reader of the log gets, and the durable words.
+func (s *Server) readBack() (found []record, words []byte) {
 	err := s.log.Read(s.log.First(), func(r kernel.Record) bool {
 		found = append(found, record{r.Zxid, s.world.watch.hash(r.Data)})
 		return true
@@ -17,10 +16,16 @@ func (s *Server) readLog() {
 	if err != nil && !errors.Is(err, kernel.ErrPurged) { // an empty log goes on behind its base, and has nothing at it
 		s.world.Fail("server %d cannot read its log: %v", s.id, err)
 	}
-	words, err := s.log.Words()
+	words, err = s.log.Words()
 	if err != nil {
 		s.world.Fail("server %d cannot read its words: %v", s.id, err)
 	}
+	return found, words
+}
+
+// readLog takes what the log has found as what it holds on stable storage: it was synced when it was opened (spec zab, R7).
+func (s *Server) readLog() {
+	found, words := s.readBack()
 	if s.damage.rotten { // what a flipped bit has cost is no fault of the log's, and this server's vote is gone with it
 		s.once = append(s.once, s.synced...)
 		s.damage.rotten = false
@@ -38,7 +43,7 @@ func (s *Server) readLog() {
 	s.cutting, s.resetting, s.savingWords = nil, false, nil
 }
 
-// kept checks what a start has found: nothing that was confirmed is missing, and nothing is there that was never written.
+// kept checks what a start, or a reader in between, has found: nothing that was confirmed is missing, and nothing is there that was never written.
 func (s *Server) kept(found []record, words []byte) {
 	if !bytes.Equal(words, s.words) && !bytes.Equal(words, s.savingWords) {
 		s.world.Fail("server %d finds other words (%x) than it has saved (%x) (rule 22)", s.id, words, s.words)

@@ -81,6 +81,7 @@ type Server struct {
 	slow      time.Duration // added to everything its disk does
 	fatal     error
 	ahead     time.Duration // its wall clock, of virtual time
+	syncs     int           // of its disk, since the world began
 
 	// For marks (marks.go).
 	learning bool // it is being brought up
@@ -125,7 +126,7 @@ func (s *Server) Start() {
 	s.starts++
 	s.fatal = nil
 	s.learning, s.wrote = false, false
-	s.disk = &disk{}
+	s.disk = &disk{syncs: &s.syncs}
 	transport := w.network.join(s)
 	env := kernel.Env{FS: s.disk.on(s.fs), DataDir: "/data", LogDir: "/data", Server: s.id, Logger: slog.New(&traceHandler{s, s.disk}), Auth: map[string]kernel.Authenticator{},
 		Now: s.clock, Wall: s.wall, Refuse: func(error) {}}
@@ -206,6 +207,9 @@ func (s *Server) Words() []byte { return s.words }
 
 // StableEnd is the end of what the log has confirmed.
 func (s *Server) StableEnd() kernel.Zxid { return s.stableEnd() }
+
+// Syncs is how often the disk was asked to sync a file or a directory, since the world began. The node store's own flushes are not among them.
+func (s *Server) Syncs() int { return s.syncs }
 
 // Fatal is why the server gave up, nil if it did not.
 func (s *Server) Fatal() error { return s.fatal }

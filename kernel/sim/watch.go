@@ -83,6 +83,9 @@ func (c *watch) step(s *Server) {
 	}
 	if other, known := c.leaders[role.Epoch]; !known {
 		c.leaders[role.Epoch] = leadership{s.id, c.w.now}
+		if n := len(c.decided); n > 0 && !s.holds(c.decided[n-1]) {
+			c.w.Fail("server %d leads epoch %d and does not have %s, which was committed (I9)", s.id, role.Epoch, c.decided[n-1].zxid)
+		}
 		c.w.Tally["elections"]++
 		c.w.Logf("server %d leads epoch %d", s.id, role.Epoch)
 	} else if other.server != s.id {
@@ -153,8 +156,11 @@ func (c *watch) mark(version kernel.Zxid, next kernel.Ensemble) {
 	}
 }
 
-// durably tells whether a server's log, or the state that has taken its place, holds a record on stable storage. It asks what was synced, whether the server runs or not.
-func (s *Server) durably(r record) bool {
+// durably tells whether a server holds a record, or did before its disk was emptied.
+func (s *Server) durably(r record) bool { return s.holds(r) || slices.Contains(s.once, r) }
+
+// holds tells whether a server's log, or the state that has taken its place, holds a record on stable storage. It asks what was synced, whether the server runs or not.
+func (s *Server) holds(r record) bool {
 	if r.zxid <= s.base {
 		return true
 	}
@@ -163,7 +169,7 @@ func (s *Server) durably(r record) bool {
 			return true
 		}
 	}
-	return slices.Contains(s.once, r)
+	return false
 }
 
 // watchedMachine sees what is applied.

@@ -28,6 +28,8 @@ type Options struct {
 	Guest func(*Server) Guest
 	// Committed hears of every transaction in order, when the first server applies it; nil: nobody does.
 	Committed func(kernel.Zxid, []byte)
+	// Audit looks at a running server, now and then: what is too dear for every step. Nil: nobody does.
+	Audit func(*Server)
 	// Sent sees every message before it is sent, CheckWords every change of the durable words that a log has confirmed: what only who knows the protocol can judge. Nil: nobody does.
 	Sent       func(*Server, kernel.LinkID, *kernel.Message)
 	CheckWords func(before, after []byte) error
@@ -235,6 +237,9 @@ func (w *World) step(end time.Duration) bool {
 		w.watch.step(next)
 	} else {
 		heap.Pop(&w.events).(event).do()
+	}
+	if w.steps%auditEvery == 0 {
+		w.audit()
 	}
 	return w.failure == nil
 }

@@ -38,6 +38,7 @@ const (
 // Core is one server's part in elections. It is for one goroutine.
 type Core struct {
 	minWait, maxWait time.Duration
+	maxEpochWait     time.Duration // see disloyal; negative: for ever
 	reconfigEnabled  bool
 
 	self    kernel.ServerID
@@ -62,6 +63,7 @@ type Core struct {
 	redialAt   time.Duration
 	yieldUntil time.Duration
 	finalizeAt time.Duration // zero: no quorum for the proposal yet
+	settledAt  time.Duration
 
 	despaired bool // said, since the Look, that nobody can be elected
 	answered  answers
@@ -72,7 +74,7 @@ var _ kernel.Election = (*Core)(nil)
 
 // New returns a core that waits for Start and Look.
 func New() *Core {
-	return &Core{minWait: 200 * time.Millisecond, maxWait: time.Minute, reconfigEnabled: true}
+	return &Core{minWait: 200 * time.Millisecond, maxWait: time.Minute, maxEpochWait: -1, reconfigEnabled: true}
 }
 
 // Step implements kernel.Election. What has arrived is looked at before what has been waited for: a better vote that comes with the tick that ends the wait is in time.

@@ -41,6 +41,7 @@ type member struct {
 	last    heard // as a looking server, in any round
 	mute    bool  // it is looking, and has no vote
 	veteran bool  // it has, or had, a history. This outlives the link
+	elector bool  // its vote elected the leader that this server settled for
 }
 
 // forget prepares for a Look. A peer is not taken for down because of what was before.

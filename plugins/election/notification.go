@@ -46,6 +46,7 @@ func (c *Core) received(link kernel.LinkID, m kernel.Message) {
 			p.out = heard{}
 		}
 		c.answer(link, h)
+		c.disloyal(p)
 	case h.state == kernel.Observing || !voter:
 	case c.phase == looking:
 		c.hearSettled(p, h)

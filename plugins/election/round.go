@@ -131,6 +131,10 @@ func (c *Core) settle(v vote, round int64) {
 	if round != noRound {
 		c.round = round
 	}
+	c.settledAt = c.now
+	for _, p := range c.members {
+		p.elector = p.vote.known && p.vote.leader == v.leader
+	}
 	c.settled = heard{known: true, vote: v, round: c.round, state: role}
 	c.effects.Elected = &kernel.Elected{Leader: v.leader, Role: role, Round: uint64(c.round)}
 	c.tellOthers()

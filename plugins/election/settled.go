@@ -37,6 +37,14 @@ func (c *Core) reconsider(p *member, n heard) {
 	}
 }
 
+// disloyal hears that a server looks for a leader. If it is one of those that elected this server, whose broadcast has waited long enough for a quorum to come, the others may not be enough, and all of them wait
+// for a leader that waits for them (spec zab, 9.4).
+func (c *Core) disloyal(p *member) {
+	if p != nil && p.elector && c.phase == settled && !c.ruled && c.settled.leader == c.self && c.maxEpochWait >= 0 && c.now-c.settledAt > c.maxEpochWait {
+		c.effects.Elected = &kernel.Elected{Role: kernel.Looking}
+	}
+}
+
 // followInRound counts voters of this round: a looking one must vote for exactly what is heard, a settled one must name the same leader.
 func (c *Core) followInRound(n heard) func(kernel.ServerID) bool {
 	voted := c.votesFor(n.vote)

@@ -20,7 +20,7 @@ import (
 // TestTraces drives ensembles of cores through testdata/*.txt. Run with -rewrite to accept new traces: each changed line is a claim.
 //
 //	ensemble [version=V] and server lines: the configuration in force. A plain "voters=(1 2 3)" writes them.
-//	look ID [epoch=E] [zxid=E:C] [round=N] [empty] [novote] [suggested=ID] [decided] [next=NAME] [cluster=N]: the server's broadcast looks for a leader; it is started if it was down. round: rounds it has behind it.
+//	look ID [epoch=E] [zxid=E:C] [round=N] [empty] [novote] [suggested=ID] [decided] [next=NAME] [cluster=N] [max-epoch-wait=MS]: the server's broadcast looks for a leader; it is started if it was down. round: rounds it has behind it.
 //	config NAME, and lines: a configuration for later.
 //	apache ID..., strangers too: servers that are there and say what the trace makes them say. up FROM->TO connects one.
 //	say FROM->TO STATE leader=ID [zxid=E:C] [epoch=E] [round=N] [config=NAME] [zooid] [cluster=N]: what such a server says. bytes FROM->TO HEX says anything.
@@ -182,6 +182,8 @@ func (tr *tracer) look(d *datadriven.TestData) {
 			l.Epoch = max(l.Epoch, l.Zxid.Epoch())
 		case "round":
 			s.core.round = int64(tr.id(a.Vals[0]))
+		case "max-epoch-wait": // ms
+			s.core.maxEpochWait = time.Duration(tr.id(a.Vals[0])) * time.Millisecond
 		case "empty":
 			l.Empty = true
 		case "novote":
@@ -347,7 +349,11 @@ func (tr *tracer) saw(s *server, in kernel.Input, e *kernel.Effects) {
 	if e.Config != nil {
 		came = append(came, fmt.Sprintf("takes configuration %x", uint64(e.Config.Version)))
 	}
-	if e.Elected != nil {
+	switch {
+	case e.Elected == nil:
+	case e.Elected.Role == kernel.Looking:
+		came = append(came, "has waited long enough to lead")
+	default:
 		came = append(came, fmt.Sprintf("%s %d in round %d", strings.ToUpper(e.Elected.Role.String()), e.Elected.Leader, e.Elected.Round))
 		quiet = false
 	}

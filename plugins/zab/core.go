@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/zooid-project/zooid/kernel"
@@ -74,9 +75,11 @@ type Core struct {
 	caps      peer.Capabilities // what this server announces; tests take it away, and have a server of ZooKeeper's kind
 	broken    error
 	effects   kernel.Effects
-	turn      int   // which of its masters an observer tries first: the one that it has had
-	missed    int   // those that did not bring it up since one did
-	diffs     int64 // learners that were sent what they lack, for administrators
+	rng       *rand.Rand
+	pause     time.Duration // until when an observer that has lost its leader leaves the voters alone; 0: it has lost none
+	turn      int           // which of its masters an observer tries first: the one that it has had
+	missed    int           // those that did not bring it up since one did
+	diffs     int64         // learners that were sent what they lack, for administrators
 }
 
 // barrier waits for everything proposed before it and, on a leader, for a round of pings that began after it.
@@ -207,6 +210,7 @@ func (c *Core) take(i kernel.Input) {
 
 func (c *Core) start(s kernel.Start) {
 	c.self, c.active = s.Self, active{s.Config}
+	c.rng = rand.New(rand.NewPCG(uint64(s.Seed), uint64(s.Self)))
 	c.last, c.durable = s.Last, s.Last
 	c.tail.reset(s.Last)
 	c.empty = s.Empty
@@ -277,6 +281,11 @@ func (c *Core) adoptStored() {
 
 func (c *Core) elected(e kernel.Elected) {
 	switch {
+	case e.Role == kernel.Looking:
+		if c.role == kernel.Leading && c.phase == Discovery && !c.lead.proposed {
+			c.lose(fmt.Errorf("zab: a voter that elected this server looks for a leader again, and no quorum is there: %s", c.missing()))
+		}
+		return
 	case c.role != kernel.Looking && c.phase != Broadcasting && e.Leader != c.follows():
 		c.lose(fmt.Errorf("zab: a quorum follows server %d by now, and server %d has no quorum", e.Leader, c.follows()))
 		return
@@ -316,6 +325,9 @@ func (c *Core) lose(reason error) {
 	} else {
 		c.endLearning()
 	}
+	if c.role == kernel.Observing {
+		c.pause = c.now + c.part(c.settings.ObserverElectionDelay)
+	}
 	c.role, c.phase = kernel.Looking, Election
 	c.incarnation++
 	c.barriers = c.barriers[:0]
@@ -338,6 +350,10 @@ func (c *Core) rest() {
 	if !c.idle() {
 		return
 	}
+	if c.now < c.pause {
+		c.effects.Wake = c.pause
+		return
+	}
 	c.looked = true
 	look := &kernel.Look{Epoch: c.words.current, Zxid: c.last, Config: c.active[0], Empty: c.empty, NoVote: c.words.unsynced, Suggested: c.suggested, Cluster: c.agreedCluster(), Decided: c.decided}
 	switch {
@@ -351,6 +367,14 @@ func (c *Core) rest() {
 		look.Next = &c.active[1]
 	}
 	c.suggested, c.decided = 0, false
+}
+
+// part is a random part of a delay.
+func (c *Core) part(delay time.Duration) time.Duration {
+	if delay <= 0 {
+		return 0
+	}
+	return time.Duration(c.rng.Int64N(int64(delay)))
 }
 
 // half is what happens twice a tick.
@@ -386,7 +410,7 @@ func (c *Core) linkUp(l kernel.LinkIsUp) {
 		c.dialled(l.Link)
 	case c.role == kernel.Leading, c.relays() && l.Link.Purpose == kernel.ForObservers:
 		c.meet(l.Link)
-	case (c.role == kernel.Looking || l.Link.Purpose == kernel.ForObservers) && len(c.parked) < parkedLimit:
+	case (c.role == kernel.Looking || c.role == kernel.Following && l.Link.Purpose == kernel.ForObservers) && len(c.parked) < parkedLimit:
 		c.parked = append(c.parked, parked{link: l.Link, since: c.halves})
 	default:
 		c.hangup(l.Link)

@@ -197,7 +197,10 @@ func (c *Core) hearConfig(text []byte) error {
 	}
 	next := c.proposed()
 	switch {
-	case e.Version <= c.active[0].Version, next != nil && next.Version == e.Version:
+	case next != nil && next.Version == e.Version:
+	case e.Version == c.active[0].Version && e.Version != 0 && e.Text != c.active[0].Text: // a file was changed by hand that says what was agreed on
+		c.foresee(e)
+	case e.Version <= c.active[0].Version:
 	case next != nil && next.Version.Counter() != 0 && next.Version > e.Version:
 		// What is proposed here is so at the leader too, after what it says: that is in force there.
 		proposed := *next

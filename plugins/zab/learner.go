@@ -103,7 +103,11 @@ func (c *Core) beginLearning(e kernel.Elected) {
 	}
 	c.parked = observers
 	c.effects.Role = &kernel.RoleChange{Role: e.Role, Leader: e.Leader, Incarnation: c.incarnation}
-	c.dial()
+	if wait := c.part(c.settings.ObserverReconnectDelay); e.Role == kernel.Observing && c.pause > 0 && wait > 0 {
+		c.learn.retry = c.now + wait
+	} else {
+		c.dial()
+	}
 }
 
 func (c *Core) dial() {
@@ -151,7 +155,7 @@ func (c *Core) leaderGone(link kernel.LinkID, reason error) {
 	case l.state != dialling || link.Peer != l.master.Peer || link.Purpose != l.master.Purpose || link == l.hung || l.retry != 0:
 	case l.relayed(): // there are others
 		c.missed++
-		l.retry = c.now + dialPause
+		l.retry = c.now + max(dialPause, c.part(c.settings.ObserverReconnectDelay))
 	default:
 		if l.tries++; l.tries >= dialTries {
 			c.lose(fmt.Errorf("zab: leader %d cannot be reached: %w", l.leader, said(reason)))
@@ -178,7 +182,7 @@ func (c *Core) learnHalf() {
 	if l.state >= pledged {
 		limit = c.syncHalves()
 	}
-	if l.state.busy() {
+	if l.state.busy() || c.now < l.retry {
 		l.heard = c.halves
 	} else if c.halves-l.heard > limit {
 		c.lose(fmt.Errorf("zab: %s has been silent for %d half ticks (%s)", l.name(), c.halves-l.heard, l.state))

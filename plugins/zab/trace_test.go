@@ -55,6 +55,9 @@ func (d *driver) run(t *testing.T, td *datadriven.TestData) string {
 		if td.HasArg("observing") {
 			e.Role = kernel.Observing
 		}
+		if td.HasArg("nobody") {
+			e = kernel.Elected{Role: kernel.Looking}
+		}
 		in = append(in, e)
 	case "words-saved":
 		in = append(in, kernel.WordsSaved{ID: d.core.saving})

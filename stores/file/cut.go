@@ -21,6 +21,11 @@ func (s *Store) Truncate(to kernel.Zxid) error {
 	if to < s.segments[0].before {
 		return fmt.Errorf("%w: truncate to %v, but the log begins after %v", kernel.ErrPurged, to, s.segments[0].before)
 	}
+	return s.cutAt(to)
+}
+
+// cutAt is Truncate, also where nothing is above to.
+func (s *Store) cutAt(to kernel.Zxid) error {
 	if _, err := s.sync(); err != nil { // the segments that stay as they are
 		return err
 	}

@@ -18,6 +18,7 @@
 //	cut.go      truncate, reset, purge
 //	read.go     reading beside append
 //	inspect.go  verify and dump for operators
+//	salvage.go  what operators keep of a damaged log
 //
 // Files on disk, in the directory "log" below the log directory:
 //

@@ -89,7 +89,13 @@ func (s *Store) open() error {
 		return s.create(numbers)
 	}
 	if err := rec.read(live); err != nil {
-		return err
+		d := damageOf(err)
+		if d == nil || s.config.damaged == nil {
+			return err
+		}
+		if err := s.config.damaged(d); err != nil {
+			return err
+		}
 	}
 	return s.adopt(numbers, rec)
 }

@@ -272,7 +272,7 @@ func (r *recovery) judge() error {
 		if r.cut != nil {
 			e.Offset, e.After, e.Err = r.cut.bad.offset, r.cut.bad.after, r.cut.bad
 		}
-		e.Err = fmt.Errorf("%w, but records up to %v were synced", e.Err, note)
+		e.Err = &lostError{e.Err, note}
 		return e
 	}
 	return nil

@@ -47,6 +47,8 @@ type Config struct {
 	// NoSync confirms records that only the operating system has: a power cut loses some of them. Guarantees says so.
 	NoSync bool
 	Logger *slog.Logger // nil: nothing is logged
+
+	damaged func(*Damage) error // hears of damage before the log is cut there; nil: damage is an error
 }
 
 // Store is the log. Its contract is kernel.LogStore's.

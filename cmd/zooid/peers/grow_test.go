@@ -152,7 +152,7 @@ func TestGrowFromOne(t *testing.T) {
 	second.launch(t)
 	second.wanted = false // it ends by itself
 	eventually(t, second.String()+" refuses to start", func() bool { return !second.running() })
-	if !second.loggedSince(mark, fmt.Sprintf("add a line server.%d=", second.id)) {
+	if !second.loggedSince(mark, fmt.Sprintf("server %d (myid) is not a member", second.id)) {
 		t.Errorf("%s does not say why it does not start", second)
 	}
 	e.configureDynamic(second, first, second)

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -253,6 +254,116 @@ func TestRecover(t *testing.T) {
 	}
 	if got, _, err := observer.Get(within(t), "/acknowledged"); err != nil || string(got) != string(value) {
 		t.Fatalf("%q, %v", got, err)
+	}
+}
+
+// TestRecoverSalvages: of the last server that is left, whose log is damaged, what stands before the damage comes back, and the command says what is lost.
+// Where the tree on disk goes further than that, everything in it is there.
+func TestRecoverSalvages(t *testing.T) {
+	t.Run("killed", func(t *testing.T) { testRecoverSalvages(t, false) })
+	t.Run("stopped", func(t *testing.T) { testRecoverSalvages(t, true) })
+}
+
+func testRecoverSalvages(t *testing.T, flushed bool) {
+	e := newEnsemble(t, []kind{zooid, zooid, zooid})
+	e.startAll()
+	c := e.connect()
+	const nodes = 60
+	for i := range nodes {
+		if _, err := c.Create(within(t), fmt.Sprintf("/n%02d", i), make([]byte, 1000), client.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.level()
+	survivor := e.member(1)
+	if flushed {
+		survivor.stop(t)
+	}
+	killAll(e.members...)
+	zoo := filepath.Join(survivor.dir, "zoo.cfg")
+	out, err := runZooid(t, "recover", zoo, "--salvage")
+	if err != nil || !strings.Contains(out, "is whole: there is nothing to salvage") || !strings.Contains(out, "last transaction") {
+		t.Fatalf("whole: %v, %s", err, out)
+	}
+	segment := filepath.Join(survivor.data(), "log", "segment.00000001")
+	corrupt(t, segment, 30_000)
+	damaged, err := os.ReadFile(segment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err = runZooid(t, "recover", zoo, "--salvage"); err != nil || !strings.Contains(out, "Nothing was changed") || !strings.Contains(out, "Lost from it is everything behind that: 0x1") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if now, err := os.ReadFile(segment); err != nil || !bytes.Equal(now, damaged) {
+		t.Fatal("the log was changed without --yes", err)
+	}
+	if out, err = runZooid(t, "recover", zoo, "--salvage", "--yes"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	aside, err := filepath.Glob(filepath.Join(survivor.data(), "set-aside-*", "segment.00000001"))
+	if err != nil || len(aside) != 1 {
+		t.Fatal(aside, err)
+	}
+	if kept, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(kept, damaged) {
+		t.Error("what was set aside is not what was damaged", err)
+	}
+	survivor.start(t)
+	alone, err := client.New(survivor.addr(), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close(within(t))
+	kept := 0
+	for i := range nodes {
+		there, _, err := alone.Exists(within(t), fmt.Sprintf("/n%02d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if there && kept < i {
+			t.Fatalf("/n%02d is there, and only %d before it", i, kept)
+		}
+		if there {
+			kept++
+		}
+	}
+	if kept == 0 || flushed != (kept == nodes) {
+		t.Errorf("%d of %d nodes are there", kept, nodes)
+	}
+	if _, err := alone.Create(within(t), "/after", nil, client.CreateOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSalvageAlone: a server that runs alone refuses a damaged log, and starts with what stands before the damage when it is told to.
+func TestSalvageAlone(t *testing.T) {
+	e := newEnsemble(t, []kind{zooid}, "admin.enableServer=false")
+	alone := e.member(1)
+	zoo := filepath.Join(alone.dir, "zoo.cfg")
+	lines := append([]string{"dataDir=" + alone.data(), "clientPort=" + strings.TrimPrefix(alone.addr(), "127.0.0.1:")}, e.lines...)
+	if err := os.WriteFile(zoo, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	serve := func() {
+		t.Helper()
+		alone.start(t)
+		eventually(t, "it serves", func() bool { return alone.mode() == "standalone" })
+	}
+	serve()
+	e.write(e.connect(), "/n", 60, 1000)
+	alone.kill()
+	corrupt(t, filepath.Join(alone.data(), "log", "segment.00000001"), 30_000)
+	alone.launch(t)
+	alone.wanted = false // it ends by itself
+	eventually(t, "it refuses to start", func() bool { return !alone.running() })
+	if out, err := runZooid(t, "recover", zoo, "--salvage"); err != nil || !strings.Contains(out, "Nothing was changed") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := runZooid(t, "recover", zoo, "--salvage", "--yes"); err != nil || !strings.Contains(out, "Done: the last transaction is") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	serve()
+	if _, stat, err := e.connect().Get(within(t), "/n"); err != nil || stat.Version == 0 || stat.Version >= 59 {
+		t.Errorf("%+v, %v", stat, err)
 	}
 }
 

@@ -30,7 +30,7 @@ func (r *run) boot(b sim.Boot) (kernel.Parts, error) {
 	if err := env.FS.MkdirAll(env.DataDir, 0o755); err != nil {
 		return parts, err
 	}
-	if parts.Log, err = plugin(kernel.KindLogStore, "file", env, map[string]string{"segmentSize": "16KiB", "prepareAhead": "false"}); err != nil {
+	if parts.Log, err = plugin(kernel.KindLogStore, "file", env, map[string]string{"segmentSize": r.segment, "prepareAhead": "false"}); err != nil {
 		return parts, err
 	}
 	if parts.Snapshots, err = plugin(kernel.KindSnapshotStore, "file", env, nil); err != nil {

@@ -40,7 +40,7 @@ var Bugs = []Bug{
 	{"old-quorum", "a change of the members is decided by the members of before alone", []string{"I10", "I21"}, nil},
 	{"reordered-requests", "a learner forwards two requests of one session the wrong way round", []string{"rule 1", "I18"}, broadcastBug(reorder)},
 	{"reply-before-commit", "the leader answers when it has prepared", []string{"rule 4"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &eagerMachine{StateMachine: p.Machine} }},
-	{"repaired-at-once", "a server whose log was damaged votes before its peers have brought it up", []string{"I2", "I3", "I10"}, func(_ *run, _ kernel.Env, p *kernel.Parts) {
+	{"repaired-at-once", "a server whose log was damaged votes before its peers have brought it up", []string{"I9", "I2", "I3", "I10"}, func(_ *run, _ kernel.Env, p *kernel.Parts) {
 		p.Broadcast = &carelessBroadcast{Broadcast: p.Broadcast}
 	}},
 	{"reset-without-restore", "a snapshot from a peer is read and not taken over", []string{"I2", "I17", "rule 4"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &forgetfulMachine{StateMachine: p.Machine} }},

@@ -248,12 +248,24 @@ func (m *model) family(h wire.TxnHeader, parent string, p version) {
 	m.put(parent, p)
 }
 
-// paths are the nodes that exist, in order.
-func (m *model) paths() []string {
+// paths are the nodes that exist at a zxid, in order.
+func (m *model) paths(z kernel.Zxid) []string {
 	var all []string
 	for p := range m.nodes {
-		if m.now(p).exists {
+		if m.at(p, z).exists {
 			all = append(all, p)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// living are the sessions that there are at a zxid, in order.
+func (m *model) living(z kernel.Zxid) []kernel.SessionID {
+	var all []kernel.SessionID
+	for id, s := range m.sessions {
+		if s.created <= z && (s.ended == 0 || s.ended > z) {
+			all = append(all, kernel.SessionID(id))
 		}
 	}
 	slices.Sort(all)

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/zooid-project/zooid/kernel"
-	"github.com/zooid-project/zooid/kernel/config"
 	"github.com/zooid-project/zooid/kernel/sim"
 	"github.com/zooid-project/zooid/sdk/jute"
 	"github.com/zooid-project/zooid/sdk/wire"
@@ -35,6 +33,7 @@ type run struct {
 	world    *sim.World
 	tick     time.Duration
 	tail     string
+	segment  string // size of the log's files
 	inMemory bool
 	rolls    bool                     // epochs end after rollAfter transactions
 	changing bool                     // the members of the ensemble
@@ -89,11 +88,11 @@ func newRun(o Options) *run {
 
 // runOf makes a world of this shape, without clients.
 func runOf(shape sim.Options, bug Bug) *run {
-	r := &run{gateways: map[kernel.ServerID]*gateway{}, lives: map[kernel.SessionID]life{}, plain: map[kernel.ServerID]bool{}, tick: shape.TickTime, tail: "32MiB", bug: bug}
+	r := &run{gateways: map[kernel.ServerID]*gateway{}, lives: map[kernel.SessionID]life{}, plain: map[kernel.ServerID]bool{}, tick: shape.TickTime, tail: "32MiB", segment: "16KiB", bug: bug}
 	r.bugs = bugs{oldQuorum: bug.Name == "old-quorum", earlyRead: bug.Name == "early-read", loseEvents: bug.Name == "watch-lost"}
 	r.changing = shape.Spares > 0
 	shape.SnapshotEvery = 100
-	shape.Boot, shape.Guest, shape.Sent, shape.CheckWords = r.boot, r.guest, r.sent, checkWords
+	shape.Boot, shape.Guest, shape.Audit, shape.Sent, shape.CheckWords = r.boot, r.guest, r.compare, r.sent, checkWords
 	shape.Committed = func(z kernel.Zxid, data []byte) {
 		if last := r.model.last; r.rolls && z.Epoch() > last.Epoch() && last.Counter() >= rollAfter-1 {
 			r.tally("roll-overs")
@@ -200,7 +199,11 @@ func (r *run) settle() {
 			return
 		}
 	}
-	r.compareTrees()
+	for _, s := range w.Members() {
+		if r.compare(s); r.changing {
+			r.checkConfig(s)
+		}
+	}
 	if w.Failure() == nil {
 		r.checkLinear()
 	}
@@ -256,80 +259,6 @@ func (r *run) alike() string {
 		}
 	}
 	return ""
-}
-
-// compareTrees reads every node of every server.
-func (r *run) compareTrees() {
-	paths := r.model.paths()
-	for _, s := range r.world.Members() {
-		m := s.Host().Machine()
-		for _, p := range paths {
-			if p == wire.ConfigPath && r.changing {
-				r.checkConfig(s)
-				continue
-			}
-			for _, op := range []wire.OpCode{wire.OpGetData, wire.OpGetChildren2} {
-				req := wire.Request{Op: wire.Op{Code: op, Path: p}}
-				answer := &answer{}
-				m.Read([]*kernel.Request{{Op: int32(op), Body: req.AppendTo(nil), Decoded: &req, Conn: answer}})
-				if diff := r.model.now(p).compare(op, answer.code, answer.body); diff != "" {
-					r.fail("server %d, at the end, %v of %s: %s (I17)", s.ID(), op, p, diff)
-					return
-				}
-			}
-		}
-		m.Gauges(func(name string, value float64) {
-			switch {
-			case name == "digest_mismatches_count" && value != 0:
-				r.fail("server %d counts %v digests that differ (I17)", s.ID(), value)
-			case name == "znode_count" && int(value) != len(paths)+1: // the root counts twice, as in ZooKeeper
-				r.fail("server %d counts %v nodes, there are %d (rule 9)", s.ID(), value, len(paths))
-			}
-		})
-		var known []kernel.SessionID
-		m.Sessions().List(func(i kernel.SessionInfo) bool {
-			known = append(known, i.ID)
-			return true
-		})
-		slices.Sort(known)
-		var want []kernel.SessionID
-		for id, x := range r.model.sessions {
-			if x.ended == 0 {
-				want = append(want, kernel.SessionID(id))
-			}
-		}
-		slices.Sort(want)
-		if !slices.Equal(known, want) {
-			r.fail("server %d knows sessions %v, there are %v (rule 9)", s.ID(), known, want)
-		}
-	}
-}
-
-// checkConfig: a server shows the configuration that is in force. No transaction has written the first one, so that the model does not know its version.
-func (r *run) checkConfig(s *sim.Server) {
-	req := wire.Request{Op: wire.Op{Code: wire.OpGetData, Path: wire.ConfigPath}}
-	answer := &answer{}
-	s.Host().Machine().Read([]*kernel.Request{{Op: int32(req.Code), Body: req.AppendTo(nil), Decoded: &req, Conn: answer}})
-	var shown wire.Response
-	if err := wire.DecodeResponse(req.Code, answer.body, &shown); err != nil {
-		r.fail("server %d: its configuration: error %d, %v", s.ID(), answer.code, err)
-		return
-	}
-	e, err := config.ParseEnsemble(string(shown.Data))
-	if want := r.world.Ensemble(); err != nil || !slices.Equal(e.Voters, want.Voters) || !slices.Equal(e.Others, want.Others) || want.Version != 0 && e.Version != want.Version {
-		r.fail("server %d shows the configuration %q, in force is %q (%v) (rule 9)", s.ID(), shown.Data, want.Text, err)
-	}
-}
-
-// answer is a connection that keeps one answer.
-type answer struct {
-	conn
-	code wire.ErrorCode
-	body []byte
-}
-
-func (a *answer) Reply(_ *kernel.Request, reply kernel.Reply) {
-	a.code, a.body = wire.ErrorCode(reply.Err), slices.Clone(reply.Body)
 }
 
 func decodeEvent(body []byte, e *wire.WatcherEvent) error {
