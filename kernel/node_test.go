@@ -421,9 +421,8 @@ func TestTheHookSeesEveryStageOfAWrite(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[kernel.Stage]kernel.StageEvent{}
 	c := newCaller()
-	n := startNode(t, &sumMachine{}, &sliceLog{}, func(cfg *kernel.NodeConfig) {
-		cfg.Hook = func(e kernel.StageEvent) { mu.Lock(); seen[e.Stage] = e; mu.Unlock() }
-	})
+	stages := kernel.NewStageObserver(func(e kernel.StageEvent) { mu.Lock(); seen[e.Stage] = e; mu.Unlock() })
+	n := startNode(t, &sumMachine{}, &sliceLog{}, func(cfg *kernel.NodeConfig) { cfg.Stages = stages })
 	_ = n.Submit(add(c, 1))
 	c.next(t)
 	if err := n.Stop(); err != nil {
@@ -438,6 +437,9 @@ func TestTheHookSeesEveryStageOfAWrite(t *testing.T) {
 		}
 		if s > kernel.StageRoute && e.First != kernel.MakeZxid(1, 1) && s != kernel.StageAck {
 			t.Errorf("stage %s reported %v", s, e.First)
+		}
+		if f := stages.Figures(s); f.Batches != 1 || f.Handled != 1 || f.Time != e.Duration {
+			t.Errorf("stage %s counted %+v", s, f)
 		}
 	}
 }

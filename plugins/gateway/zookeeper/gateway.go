@@ -17,12 +17,12 @@ import (
 
 // Gateway serves ZooKeeper clients. See doc.go for its goroutines.
 type Gateway struct {
-	cfg  config
-	env  kernel.Env
-	log  *slog.Logger
-	host kernel.Host
-	hook kernel.StageHook
-	auth map[string]kernel.Authenticator
+	cfg    config
+	env    kernel.Env
+	log    *slog.Logger
+	host   kernel.Host
+	stages *kernel.StageObserver
+	auth   map[string]kernel.Authenticator
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -66,7 +66,7 @@ var listen = net.ListenConfig{KeepAlive: -1}
 
 // Start implements kernel.Gateway.
 func (g *Gateway) Start(host kernel.Host) error {
-	g.host, g.hook, g.auth = host, host.Hook(), host.Authenticators()
+	g.host, g.stages, g.auth = host, host.Stages(), host.Authenticators()
 	g.shareOutstanding(host.Status())
 	if g.cfg.maxCnxns <= 0 {
 		g.cfg.maxCnxns = openFilesForClients()
