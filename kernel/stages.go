@@ -31,16 +31,26 @@ func NewStageObserver(hook StageHook) *StageObserver { return &StageObserver{hoo
 // Traces tells whether there is a hook: only then events name their requests, and moments their time.
 func (o *StageObserver) Traces() bool { return o != nil && o.hook != nil }
 
-// Observe takes one event. It allocates nothing.
+// Observe counts one event and passes it on. It allocates nothing.
 func (o *StageObserver) Observe(e StageEvent) {
-	c := &o.stages[e.Stage]
+	o.Count(e.Stage, e.Count, e.Duration)
+	o.Trace(e)
+}
+
+// Count counts one batch. It is for a stage that counts otherwise than it is traced, as Trace is.
+func (o *StageObserver) Count(s Stage, handled int, took time.Duration) {
+	c := &o.stages[s]
 	c.batches.Add(1)
-	if e.Count != 1 {
-		c.more.Add(int64(e.Count - 1))
+	if handled != 1 {
+		c.more.Add(int64(handled - 1))
 	}
-	if e.Duration != 0 {
-		c.nanos.Add(int64(e.Duration))
+	if took != 0 {
+		c.nanos.Add(int64(took))
 	}
+}
+
+// Trace passes an event on without counting it.
+func (o *StageObserver) Trace(e StageEvent) {
 	if o.hook != nil {
 		o.hook(e)
 	}

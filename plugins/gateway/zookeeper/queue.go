@@ -235,8 +235,8 @@ func (c *conn) read() {
 
 // Reply implements kernel.Connection.
 func (c *conn) Reply(req *kernel.Request, reply kernel.Reply) {
-	if o := c.g.stages; o != nil {
-		defer observeReply(o, req, &reply, replyBegins(o, req))
+	if o := c.g.stages; o.Traces() {
+		defer traceReply(o, req, &reply, time.Now())
 	}
 	if req.Op == int32(wire.OpCreateSession) {
 		c.created(req, reply)
@@ -404,25 +404,6 @@ func (c *conn) awaitRoom() bool {
 	return false
 }
 
-// timedReplies: where nobody traces, one reply of so many is timed and counts for all of them. To read the clock twice takes as long as the reply.
-const timedReplies = 16
-
-// replyBegins is when an answer begins; zero: it is not timed.
-func replyBegins(o *kernel.StageObserver, req *kernel.Request) time.Time {
-	if o.Traces() || req.Cxid%timedReplies == 0 {
-		return time.Now()
-	}
-	return time.Time{}
-}
-
-// observeReply looks at req for a tracer only: it may be in use again.
-func observeReply(o *kernel.StageObserver, req *kernel.Request, reply *kernel.Reply, start time.Time) {
-	e := kernel.StageEvent{Stage: kernel.StageReply, Start: start, First: reply.Zxid, Last: reply.Zxid, Count: 1, Bytes: len(reply.Body)}
-	switch {
-	case o.Traces():
-		e.Duration, e.Requests = time.Since(start), []*kernel.Request{req}
-	case !start.IsZero():
-		e.Duration = timedReplies * time.Since(start)
-	}
-	o.Observe(e)
+func traceReply(o *kernel.StageObserver, req *kernel.Request, reply *kernel.Reply, start time.Time) {
+	o.Trace(kernel.StageEvent{Stage: kernel.StageReply, Start: start, Duration: time.Since(start), First: reply.Zxid, Last: reply.Zxid, Count: 1, Bytes: len(reply.Body), Requests: []*kernel.Request{req}})
 }

@@ -134,17 +134,14 @@ func TestMntrOfTheStages(t *testing.T) {
 		set(t, c, "/a", "2")
 		const want = "decode route prepare propose append sync ack commit apply reply"
 		eventually(t, want, func() bool { return moved(t, s, before) == want })
-		for range 3 * 16 { // one reply of sixteen is timed
-			set(t, c, "/a", "3")
-		}
 		after := figures(t, s)
 		for _, stage := range []string{"decode", "prepare", "propose", "append", "sync", "apply", "reply"} {
 			if name := "stage_" + stage + "_ms"; after[name] <= before[name] || after[name]-before[name] > float64(patience.Milliseconds()) {
 				t.Errorf("%s went from %v to %v", name, before[name], after[name])
 			}
 		}
-		if n := after["stage_ack_handled"] - before["stage_ack_handled"]; n != 49 {
-			t.Errorf("%v transactions were confirmed, want 49", n)
+		if n := after["stage_ack_handled"] - before["stage_ack_handled"]; n != 1 {
+			t.Errorf("%v transactions were confirmed, want 1", n)
 		}
 	})
 	t.Run("an ensemble", func(t *testing.T) {
