@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type Gateway struct {
 	outgoing  budget // of replies and events
 	traceMask atomic.Int64
 	throttle  throttle
+	sessions  openSessions
 	load      load
 	stats     serverStats
 
@@ -55,6 +57,7 @@ func newGateway(env kernel.Env, cfg config) *Gateway {
 	}
 	g.budget.limit, g.outgoing.limit = int64(cfg.budget), int64(cfg.outputBudget)
 	g.load.inPath.limit, g.load.large.limit = cfg.maxRequests, cfg.largeMaxBytes
+	g.sessions.limit, g.sessions.by = cfg.maxSessions, map[netip.Prefix]*addressSessions{}
 	g.throttle.init(cfg.throttleTokens, cfg.throttleFillTime, cfg.throttleFillCount)
 	g.stats.init()
 	g.traceMask.Store(306)
