@@ -13,7 +13,7 @@ type StageFigures struct {
 }
 
 // StageObserver is told of everything that the stages of one server handle: it counts, and passes each event on to the hook if there is one.
-// All methods may be called from any goroutine, and of a nil observer: nobody observes then, and a stage does not even read the clock.
+// Its methods may be called from any goroutine. Where nobody observes it is nil: Traces may be asked all the same, and a stage does not even read the clock.
 type StageObserver struct {
 	hook   StageHook
 	stages [NumStages]stageCounters

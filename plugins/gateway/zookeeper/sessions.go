@@ -21,7 +21,7 @@ type openSessions struct {
 // addressSessions are those of one address. It is forgotten when it has none.
 type addressSessions struct {
 	connections int // that have a session or are about to
-	// left are sessions whose connection here has ended. They are looked for from the given moment on: before it, the creation may be under way.
+	// left are sessions whose connection here has ended, and the moment from which on they are looked for: before it, the creation may be under way.
 	left      map[kernel.SessionID]time.Time
 	refusedAt time.Time // when one was last refused
 }
@@ -59,7 +59,7 @@ func (o *openSessions) enter(from netip.Prefix, opens bool, now time.Time) (ok, 
 	return true, false
 }
 
-// leave takes a connection out that was counted. id is the session that may live on without it, 0 for none; until lookFrom it may be unknown.
+// leave takes a connection out that was counted. id is the session that lives on without it, 0 for none.
 func (o *openSessions) leave(from netip.Prefix, id kernel.SessionID, lookFrom time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,13 +82,14 @@ func (o *openSessions) sweep(sessions kernel.Sessions, now time.Time) {
 	type left struct {
 		from netip.Prefix
 		id   kernel.SessionID
+		at   time.Time
 	}
 	var all, gone []left
 	o.mu.Lock()
 	for from, a := range o.by {
 		for id, lookFrom := range a.left {
 			if !now.Before(lookFrom) {
-				all = append(all, left{from, id})
+				all = append(all, left{from, id, lookFrom})
 			}
 		}
 	}
@@ -101,7 +102,7 @@ func (o *openSessions) sweep(sessions kernel.Sessions, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, l := range gone {
-		if a := o.by[l.from]; a != nil {
+		if a := o.by[l.from]; a != nil && a.left[l.id].Equal(l.at) { // or it was taken up and left once more meanwhile
 			delete(a.left, l.id)
 			o.tidy(l.from, a)
 		}
@@ -143,13 +144,14 @@ func (c *conn) leaveSession() {
 	if !c.counted.IsValid() {
 		return
 	}
-	id, lookFrom := c.Session(), time.Time{}
+	id, lookFrom := c.Session(), time.Now()
 	c.mu.Lock()
-	if id == 0 && c.opening.create != nil {
-		id, lookFrom = c.opening.id, time.Now().Add(c.g.cfg.sessionless)
-	}
+	creating := id == 0 && c.opening.create != nil
 	c.mu.Unlock()
-	if id != 0 && lookFrom.IsZero() && over(c.g.host.Machine().Sessions(), id) {
+	switch {
+	case creating:
+		id, lookFrom = c.opening.id, lookFrom.Add(c.g.cfg.sessionless)
+	case id != 0 && over(c.g.host.Machine().Sessions(), id):
 		id = 0
 	}
 	c.g.sessions.leave(c.counted, id, lookFrom)
