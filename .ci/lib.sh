@@ -97,6 +97,19 @@ need_apache39() {
 	apache39=$dir/*
 }
 
+# required FILE NAME...: these tests must have passed. A renamed one would pass by not being there, one that skips itself by not running.
+required() {
+	local file=$1 name missing=
+	shift
+	for name in "$@"; do
+		grep -q "^ *--- PASS: $name " "$file" || missing+=" $name"
+	done
+	if [ -n "$missing" ]; then
+		echo "not passed:$missing" >&2
+		return 1
+	fi
+}
+
 # need_server makes the server under test ready: ZOOID names a fresh binary, or Apache's jars are there.
 need_server() {
 	case $SERVER in

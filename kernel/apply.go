@@ -118,7 +118,7 @@ func (n *Node) applyCommitted(z Zxid, txns []Committed) error {
 			barriers = append(barriers, req.barrier)
 		}
 	}
-	start := n.clock()
+	start := n.cfg.Stages.begin()
 	applied := 0
 	for i := range txns {
 		// A transaction with reads before it waits for them, and they for the writes before them, which may be of this batch.
@@ -129,8 +129,8 @@ func (n *Node) applyCommitted(z Zxid, txns []Committed) error {
 		}
 	}
 	n.parts.Machine.Apply(txns[applied:])
-	if h := n.cfg.Hook; h != nil {
-		h(StageEvent{Stage: StageApply, Start: start, Duration: time.Since(start), First: txns[0].Zxid, Last: txns[len(txns)-1].Zxid, Count: len(txns)})
+	if o := n.cfg.Stages; o != nil {
+		o.Observe(StageEvent{Stage: StageApply, Start: start, Duration: time.Since(start), First: txns[0].Zxid, Last: txns[len(txns)-1].Zxid, Count: len(txns)})
 	}
 	n.outstanding.Add(-int64(answered))
 	for _, b := range barriers {

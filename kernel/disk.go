@@ -75,7 +75,7 @@ func (d *diskState) next() bool {
 
 // appendAndSync is the append and sync stages for a group of batches. It returns how many of them are done: all, unless an error ends the node or a simulated disk is full.
 func (n *Node) appendAndSync(jobs []diskJob, snapshots *snapshotting) (done int, err error) {
-	start := n.clock()
+	start := n.cfg.Stages.begin()
 	count, bytes := 0, 0
 	for i, j := range jobs {
 		err := n.appendGroup(j.records, snapshots)
@@ -89,7 +89,7 @@ func (n *Node) appendAndSync(jobs []diskJob, snapshots *snapshotting) (done int,
 			return i, err
 		}
 		count += len(j.records)
-		if n.cfg.Hook != nil {
+		if n.cfg.Stages.Traces() {
 			for i := range j.records {
 				bytes += len(j.records[i].Data)
 			}
@@ -104,9 +104,10 @@ func (n *Node) appendAndSync(jobs []diskJob, snapshots *snapshotting) (done int,
 	took := n.cfg.Now().Sub(appended)
 	n.countSync(took)
 	n.durable.Store(int64(durable))
-	if h := n.cfg.Hook; h != nil {
-		h(StageEvent{Stage: StageAppend, Start: start, Duration: appended.Sub(start), First: first, Last: last, Count: count, Bytes: bytes})
-		h(StageEvent{Stage: StageSync, Start: appended, Duration: took, First: first, Last: durable, Count: count})
+	n.confirmed.Add(int64(count))
+	if o := n.cfg.Stages; o != nil {
+		o.Observe(StageEvent{Stage: StageAppend, Start: start, Duration: appended.Sub(start), First: first, Last: last, Count: count, Bytes: bytes})
+		o.Observe(StageEvent{Stage: StageSync, Start: appended, Duration: took, First: first, Last: durable, Count: count})
 	}
 	n.inputs.put(Durable{ID: jobs[len(jobs)-1].appendID, Zxid: durable})
 	for i := range jobs {

@@ -1,7 +1,5 @@
 package kernel
 
-import "time"
-
 // perform does what a core asks for. All of it may start at once; what must follow something else is asked for when that has completed.
 func (l *loopState) perform(e *Effects) {
 	n := l.node
@@ -179,8 +177,8 @@ func (l *loopState) commit(z Zxid) {
 	for count < len(l.unapplied) && l.unapplied[count].Zxid <= z {
 		count++
 	}
-	if h := n.cfg.Hook; h != nil && count > 0 {
-		h(StageEvent{Stage: StageCommit, Start: time.Now(), First: l.unapplied[0].Zxid, Last: z, Count: count})
+	if o := n.cfg.Stages; o != nil && count > 0 {
+		o.Observe(StageEvent{Stage: StageCommit, Start: o.moment(), First: l.unapplied[0].Zxid, Last: z, Count: count})
 	}
 	txns := append(n.txnBuffers.get(count), l.unapplied[:count]...)
 	rest := copy(l.unapplied, l.unapplied[count:])

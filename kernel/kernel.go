@@ -52,8 +52,8 @@ type Host interface {
 	Authenticators() map[string]Authenticator
 	// Gateways are the node's gateways, this one included: one that serves administrators shows what the others do.
 	Gateways() []Gateway
-	// Hook is the observer of the write path, nil when nobody observes.
-	Hook() StageHook
+	// Stages is the observer of the write path, nil when nobody observes.
+	Stages() *StageObserver
 }
 
 // ErrNotServing means that the server has no role in which it serves clients.

@@ -26,7 +26,8 @@ type loopState struct {
 	barriers    map[uint64]barrier
 	barrierSeq  uint64
 	lastTick    time.Time
-	acked       Zxid     // as last reported to the hook
+	acked       Zxid     // as last reported to the observer
+	ackedCount  int64    // of Node.confirmed
 	surveyor    Surveyor // the broadcast, if it is one
 	found       Survey   // scratch of survey
 	servingOnce chan struct{}
@@ -128,16 +129,22 @@ func (l *loopState) wake() time.Duration {
 
 // observeAcks reports this server's own acknowledgements: the moment in which the loop hears that the log is durable.
 func (l *loopState) observeAcks(in []Input) {
-	h := l.node.cfg.Hook
-	if h == nil {
+	o := l.node.cfg.Stages
+	if o == nil {
 		return
 	}
+	upTo := l.acked
 	for _, i := range in {
 		if d, ok := i.(Durable); ok {
-			h(StageEvent{Stage: StageAck, Start: time.Now(), First: l.acked + 1, Last: d.Zxid})
-			l.acked = d.Zxid
+			upTo = d.Zxid
 		}
 	}
+	confirmed := l.node.confirmed.Load()
+	if upTo == l.acked || confirmed == l.ackedCount {
+		return
+	}
+	o.Observe(StageEvent{Stage: StageAck, Start: o.moment(), First: l.acked + 1, Last: upTo, Count: int(confirmed - l.ackedCount)})
+	l.acked, l.ackedCount = upTo, confirmed
 }
 
 // step gives inputs to the cores that they concern.
@@ -261,11 +268,3 @@ func (l *loopState) tick(now time.Time) {
 
 // monotonic is the time that the cores see.
 func (n *Node) monotonic() time.Duration { return n.cfg.Now().Sub(n.started) }
-
-// clock reads the time only if somebody observes the path.
-func (n *Node) clock() time.Time {
-	if n.cfg.Hook == nil {
-		return time.Time{}
-	}
-	return time.Now()
-}

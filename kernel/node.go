@@ -49,7 +49,8 @@ type NodeConfig struct {
 	Seed   int64
 	// Cluster is Start's.
 	Cluster ClusterID
-	Hook    StageHook
+	// Stages observes the write path, nil: nobody does.
+	Stages *StageObserver
 	// Configured hears of every configuration that is put in force, and of the one that is proposed, nil if none is. The node's loop calls it; it does not block. Nil: nobody is told.
 	Configured func(inForce Ensemble, proposed *Ensemble)
 	// Now is the clock, with its monotonic part; nil: time.Now. Wall is the clock that people set: it may jump, and only stamps are taken from it; nil: Now. The simulator has its own.
@@ -78,6 +79,7 @@ type Node struct {
 	outstanding atomic.Int64
 	proposed    atomic.Int64
 	durable     atomic.Int64
+	confirmed   atomic.Int64 // records that the log has made durable since the start
 	inherited   atomic.Int64 // end of what the log held at the start and still holds: the state may lack some of it
 	saved       atomic.Pointer[SnapshotInfo]
 	syncs       atomic.Pointer[SyncTimes]
@@ -392,8 +394,12 @@ func (n *Node) Submit(req *Request) error {
 		n.outstanding.Add(-1)
 		return ErrBusy
 	}
-	if h := n.cfg.Hook; h != nil {
-		h(StageEvent{Stage: StageRoute, Start: time.Now(), Count: 1, Bytes: len(req.Body), Requests: []*Request{req}})
+	if o := n.cfg.Stages; o != nil {
+		e := StageEvent{Stage: StageRoute, Start: o.moment(), Count: 1, Bytes: len(req.Body)}
+		if o.Traces() {
+			e.Requests = []*Request{req}
+		}
+		o.Observe(e)
 	}
 	n.requests.put(req)
 	return nil
@@ -408,8 +414,8 @@ func (n *Node) Authenticators() map[string]Authenticator { return n.parts.Auth }
 // Gateways implements Host.
 func (n *Node) Gateways() []Gateway { return n.parts.Gateways }
 
-// Hook implements Host.
-func (n *Node) Hook() StageHook { return n.cfg.Hook }
+// Stages implements Host.
+func (n *Node) Stages() *StageObserver { return n.cfg.Stages }
 
 // Status implements Host.
 func (n *Node) Status() Status {

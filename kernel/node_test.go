@@ -421,8 +421,10 @@ func TestTheHookSeesEveryStageOfAWrite(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[kernel.Stage]kernel.StageEvent{}
 	c := newCaller()
+	stages := kernel.NewStageObserver(func(e kernel.StageEvent) { mu.Lock(); seen[e.Stage] = e; mu.Unlock() })
 	n := startNode(t, &sumMachine{}, &sliceLog{}, func(cfg *kernel.NodeConfig) {
-		cfg.Hook = func(e kernel.StageEvent) { mu.Lock(); seen[e.Stage] = e; mu.Unlock() }
+		cfg.Stages = stages
+		cfg.Wall = func() time.Time { return time.Now().Add(time.Hour) } // nobody's times hang on it
 	})
 	_ = n.Submit(add(c, 1))
 	c.next(t)
@@ -438,6 +440,9 @@ func TestTheHookSeesEveryStageOfAWrite(t *testing.T) {
 		}
 		if s > kernel.StageRoute && e.First != kernel.MakeZxid(1, 1) && s != kernel.StageAck {
 			t.Errorf("stage %s reported %v", s, e.First)
+		}
+		if f := stages.Figures(s); f.Batches != 1 || f.Handled != 1 || f.Time != e.Duration || f.Time < 0 || f.Time > time.Minute {
+			t.Errorf("stage %s counted %+v", s, f)
 		}
 	}
 }

@@ -44,7 +44,6 @@ type Env struct {
 	Sink    TransportSink            // for transports
 	// Inspect is the state machine's: what a broadcast must know of the transactions that it carries.
 	Inspect func(data []byte) (TxnInfo, error)
-	Hook    StageHook // nil when nobody observes
 	// Now is the clock, with its monotonic part where it has one; nil: time.Now. Wall is the clock that people set: it may jump, and only stamps are taken from it; nil: Now. The simulator has its own.
 	Now  func() time.Time
 	Wall func() time.Time

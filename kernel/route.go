@@ -151,15 +151,16 @@ func (l *loopState) ask(req *Request, after Zxid) {
 func (l *loopState) prepare(pos Position, reqs []*Request) bool {
 	n := l.node
 	l.batch.Txns = l.batch.Txns[:0]
+	start := n.cfg.Stages.begin() // not pos.Time: that is what the clock on the wall says
 	n.parts.Machine.Prepare(pos, reqs, &l.batch)
-	if h := n.cfg.Hook; h != nil {
-		h(StageEvent{Stage: StagePrepare, Start: pos.Time, Duration: time.Since(pos.Time), First: pos.Next, Last: pos.Next + Zxid(len(l.batch.Txns)-1), Count: len(reqs), Requests: reqs})
+	if o := n.cfg.Stages; o != nil {
+		o.Observe(StageEvent{Stage: StagePrepare, Start: start, Duration: time.Since(start), First: pos.Next, Last: pos.Next + Zxid(len(l.batch.Txns)-1), Count: len(reqs), Requests: reqs})
 	}
 	l.records = l.records[:0]
 	for i := range l.batch.Txns {
 		l.records = append(l.records, l.batch.Txns[i].Record)
 	}
-	start := n.clock()
+	start = n.cfg.Stages.begin()
 	effects := n.parts.Broadcast.Step(n.monotonic(), Propose{Batch: l.records})
 	if effects.Refused { // the role is over: speculation with it
 		n.parts.Machine.DropSpeculation()
@@ -177,8 +178,8 @@ func (l *loopState) prepare(pos Position, reqs []*Request) bool {
 	if last := len(l.records); last > 0 {
 		n.proposed.Store(int64(l.records[last-1].Zxid))
 		n.figures.propose(l.records)
-		if h := n.cfg.Hook; h != nil {
-			h(StageEvent{Stage: StagePropose, Start: start, Duration: time.Since(start), First: l.records[0].Zxid, Last: l.records[last-1].Zxid, Count: last, Requests: reqs})
+		if o := n.cfg.Stages; o != nil {
+			o.Observe(StageEvent{Stage: StagePropose, Start: start, Duration: time.Since(start), First: l.records[0].Zxid, Last: l.records[last-1].Zxid, Count: last, Requests: reqs})
 		}
 	}
 	l.broadcastEffects(effects)

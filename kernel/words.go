@@ -120,6 +120,7 @@ type StageEvent struct {
 	Requests    []*Request
 }
 
-// StageHook observes the write path. It is called on the path itself, from several goroutines: it must be quick and must not block.
-// A node without a hook does not even read the clock for it.
+// StageHook observes the write path. At StageDecode it may give requests their Trace, which they carry from there on, to other servers too.
+// It is called on the path itself, from several goroutines: it must be quick and must not block.
+// Whoever wants the sums alone needs none: see StageObserver.
 type StageHook func(StageEvent)

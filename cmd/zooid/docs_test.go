@@ -3,12 +3,39 @@ package main
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/zooid-project/zooid/kernel/config"
 )
+
+// TestDifferencesNameWhatIsMissing: the page names every key that Zooid does not support, or refuses. A family may stand for its keys, as in pathStats.*.
+func TestDifferencesNameWhatIsMissing(t *testing.T) {
+	page, err := os.ReadFile("docs/differences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, m := range regexp.MustCompile("`([A-Za-z0-9_.*]+)(?:=[^`]*)?`").FindAllStringSubmatch(string(page), -1) {
+		named = append(named, m[1])
+	}
+	for _, k := range config.Keys {
+		if k.Status != config.Later && k.Refuse == "" {
+			continue
+		}
+		if !slices.ContainsFunc(named, func(pattern string) bool {
+			match, err := path.Match(pattern, k.Name)
+			return err == nil && match
+		}) {
+			t.Errorf("docs/differences.md does not name %s", k.Name)
+		}
+	}
+}
 
 // What the pages show of servers' logs and of commands is what these say: every message stands in the source, every command is one.
 func TestShownOutputIsReal(t *testing.T) {

@@ -75,6 +75,7 @@ func (l *loader) check() {
 	l.checkAuth()
 	l.checkMode()
 	l.checkPorts()
+	l.c.Metrics.None = l.c.Metrics.Provider == nullMetrics
 	l.c.Metrics.Prometheus = strings.HasSuffix(l.c.Metrics.Provider, ".PrometheusMetricsProvider")
 }
 

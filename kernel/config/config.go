@@ -174,6 +174,7 @@ type Admin struct {
 type Metrics struct {
 	Provider    string // class name; "" is the built-in one
 	Prometheus  bool   // Provider is the Prometheus one
+	None        bool   // Provider is the one that keeps nothing
 	Host        string
 	Port        int
 	ProcessInfo bool

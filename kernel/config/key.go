@@ -61,6 +61,7 @@ type Key struct {
 	Choices []string
 	Status  Status
 	Until   string // Later only: what there is until then, for the warning
+	Works   string // Later only: a value besides the default that does what it says
 	Refuse  string // set: any value but the default is an error, this is the reason
 	Secret  bool
 	Group   string

@@ -1,5 +1,8 @@
 package config
 
+// nullMetrics is the metrics provider that keeps nothing.
+const nullMetrics = "org.apache.zookeeper.metrics.impl.NullMetricsProvider"
+
 var adminKeys = []Key{
 	{Name: "4lw.commands.whitelist", Kind: List, Default: "srvr", Group: "Administration and metrics", field: func(c *Config) any { return &c.Words },
 		Doc: "Four-letter words that are answered; * is all. srvr always is, isro is with readonlymode.enabled."},
@@ -20,9 +23,9 @@ var adminKeys = []Key{
 	{Name: "admin.rateLimiterIntervalInMS", Kind: Whole, Default: "300000", Unit: "ms", Group: "Administration and metrics", Status: Later, Doc: "Shortest time between two snapshots or restores asked for over HTTP."},
 	{Name: "admin.snapshot.enabled", Kind: Lenient, Default: "true", Group: "Administration and metrics", Status: Later, Doc: "Snapshots over HTTP."},
 	{Name: "admin.restore.enabled", Kind: Lenient, Default: "true", Group: "Administration and metrics", Status: Later, Doc: "Restore over HTTP."},
-	{Name: "metricsProvider.className", Reach: FileOnly, Kind: ClassName, Default: "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", Group: "Administration and metrics", Status: Later, Until: "The figures are in the word mntr and, over HTTP, in /commands/monitor of the admin server.", field: func(c *Config) any { return &c.Metrics.Provider },
-		Choices: []string{"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", "org.apache.zookeeper.metrics.impl.NullMetricsProvider", "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"},
-		Doc:     "The Prometheus provider opens metricsProvider.httpPort. Until Zooid has that, the same figures are in the word mntr and, over HTTP, in /commands/monitor of the admin server."},
+	{Name: "metricsProvider.className", Reach: FileOnly, Kind: ClassName, Default: "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", Group: "Administration and metrics", Status: Later, Works: nullMetrics, Until: "The figures are in the word mntr and, over HTTP, in /commands/monitor of the admin server.", field: func(c *Config) any { return &c.Metrics.Provider },
+		Choices: []string{"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", nullMetrics, "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"},
+		Doc:     "The Prometheus provider opens metricsProvider.httpPort. Until Zooid has that, the same figures are in the word mntr and, over HTTP, in /commands/monitor of the admin server. NullMetricsProvider: the stages of the write path are not counted."},
 	{Name: "metricsProvider.httpHost", Reach: FileOnly, Default: "0.0.0.0", Group: "Administration and metrics", Status: Later, field: func(c *Config) any { return &c.Metrics.Host }, Doc: "Address of the Prometheus endpoint."},
 	{Name: "metricsProvider.httpPort", Reach: FileOnly, Kind: Port, Default: "7000", Group: "Administration and metrics", Status: Later, field: func(c *Config) any { return &c.Metrics.Port }, Doc: "Port of the Prometheus endpoint."},
 	{Name: "metricsProvider.exportJvmInfo", Reach: FileOnly, Kind: Lenient, Default: "true", Group: "Administration and metrics", Status: Later, field: func(c *Config) any { return &c.Metrics.ProcessInfo }, Doc: "Metrics of memory and process, under the names dashboards know."},

@@ -135,7 +135,7 @@ func (l *loader) remarkOnStatus() {
 	for i := range Keys {
 		k := &Keys[i]
 		s, set := l.c.settings[k.Name]
-		if !set || s.value == k.Default || l.c.Mode == Standalone && aboutPeers(k) {
+		if !set || s.value == k.Default || k.Works != "" && s.value == k.Works || l.c.Mode == Standalone && aboutPeers(k) {
 			continue
 		}
 		switch k.Status {

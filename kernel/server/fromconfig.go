@@ -12,8 +12,8 @@ func FromConfig(cfg *config.Config) (Settings, error) {
 	s := Settings{
 		DataDir: cfg.DataDir, LogDir: cfg.DataLogDir, Self: kernel.ServerID(cfg.ServerID), TickTime: cfg.TickTime,
 		SnapCount: cfg.Storage.SnapCount, SnapshotsKept: cfg.Storage.SnapRetainCount, SlowSync: cfg.Storage.SlowSync,
-		ReadOnlyMode: cfg.ReadOnlyMode,
-		Plugins:      map[string]string{}, Options: map[string]map[string]string{}, Gateways: []string{"zookeeper"},
+		ReadOnlyMode: cfg.ReadOnlyMode, NoMetrics: cfg.Metrics.None,
+		Plugins: map[string]string{}, Options: map[string]map[string]string{}, Gateways: []string{"zookeeper"},
 		Config: cfg.Text,
 	}
 	if s.Self == 0 {

@@ -18,7 +18,7 @@ type Config struct {
 	Settings Settings
 	FS       vfs.FS // nil: the disk
 	Logger   *slog.Logger
-	Hook     kernel.StageHook // nil: nobody observes
+	Hook     kernel.StageHook // is told of every stage of the write path; nil: nobody is
 }
 
 // Server is one server: a node and its plugins. Start it once, Stop it once.
@@ -43,7 +43,7 @@ func New(cfg Config) (_ *Server, err error) {
 	}
 	var node *kernel.Node
 	early := make(chan error, 1) // failures of plugins before the node exists
-	env := kernel.Env{FS: cfg.FS, DataDir: s.DataDir, LogDir: s.LogDir, Server: s.Self, Logger: cfg.Logger, Hook: cfg.Hook, Auth: map[string]kernel.Authenticator{},
+	env := kernel.Env{FS: cfg.FS, DataDir: s.DataDir, LogDir: s.LogDir, Server: s.Self, Logger: cfg.Logger, Auth: map[string]kernel.Authenticator{},
 		Refuse: func(reason error) {
 			if node != nil { // nothing is refused before clients can come
 				node.Refuse(reason)
@@ -110,7 +110,7 @@ func New(cfg Config) (_ *Server, err error) {
 		}
 	}
 	nodeConfig := kernel.NodeConfig{Self: s.Self, Ensemble: s.Ensemble, TickTime: s.TickTime, SnapshotEvery: s.SnapCount,
-		SnapshotsKept: s.SnapshotsKept, SlowSync: s.SlowSync, Cluster: d.directory.Cluster, Repair: d.forNode(), ReadOnlyMode: s.ReadOnlyMode, Hook: cfg.Hook, Logger: cfg.Logger, Warnings: warnings(parts)}
+		SnapshotsKept: s.SnapshotsKept, SlowSync: s.SlowSync, Cluster: d.directory.Cluster, Repair: d.forNode(), ReadOnlyMode: s.ReadOnlyMode, Stages: stages(cfg), Logger: cfg.Logger, Warnings: warnings(parts)}
 	changes := newChanges()
 	if s.DynamicFiles != nil {
 		changes.do = append(changes.do, writeFiles(s.DynamicFiles, cfg.Logger))
@@ -129,6 +129,14 @@ func New(cfg Config) (_ *Server, err error) {
 	default:
 	}
 	return &Server{node: node, gateways: parts.Gateways, changes: changes, stores: d}, nil
+}
+
+// stages is the observer of the write path: its counters, unless the configuration wants no metrics, and who else wants to know.
+func stages(cfg Config) *kernel.StageObserver {
+	if cfg.Settings.NoMetrics && cfg.Hook == nil {
+		return nil
+	}
+	return kernel.NewStageObserver(cfg.Hook)
 }
 
 // warnings are what an operator must know about the chosen plugins.

@@ -20,6 +20,7 @@ type Settings struct {
 	// SlowSync is how long a sync of the log may take before it is logged; 0 is the node's own.
 	SlowSync     time.Duration
 	ReadOnlyMode bool
+	NoMetrics    bool // the stages of the write path are not counted
 	// Plugins names a plugin by kind where the configuration does; Defaults fills the rest.
 	Plugins map[string]string
 	// Options holds plugin.KIND.KEY=value by kind.

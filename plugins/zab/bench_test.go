@@ -73,3 +73,62 @@ func BenchmarkPropose(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAck is an acknowledgement: on the leader it commits one transaction and tells both followers, on a follower it is sent to the leader when the log is durable.
+func BenchmarkAck(b *testing.B) {
+	b.Run("stage=ack/role=leading/followers=2", func(b *testing.B) {
+		c, links := established(b, 2, false)
+		c.tail.limit = 1 << 20
+		batch := make([]kernel.Record, 64)
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if i%len(batch) == 0 {
+				b.StopTimer()
+				for i := range batch {
+					batch[i] = kernel.Record{Zxid: c.next + kernel.Zxid(i), Data: make([]byte, 100)}
+				}
+				e := c.Step(0, kernel.Propose{Batch: batch})
+				c.Step(0, kernel.Durable{ID: e.Ordered, Zxid: c.last})
+				b.StartTimer()
+			}
+			z := batch[i%len(batch)].Zxid
+			c.Step(0, kernel.Received{Link: links[0], Message: kernel.Message{Type: peer.Ack, Zxid: z}})
+			if c.committed != z {
+				b.Fatal("not committed")
+			}
+		}
+	})
+	b.Run("stage=ack/role=following", func(b *testing.B) {
+		c := following()
+		b.ReportAllocs()
+		for b.Loop() {
+			c.last++
+			if e := c.Step(0, kernel.Durable{ID: kernel.EffectID{Seq: c.appended}, Zxid: c.last}); len(e.Send) != 1 {
+				b.Fatalf("sent %d messages", len(e.Send))
+			}
+		}
+	})
+}
+
+// BenchmarkRoute is a client's write from a follower to the leader.
+func BenchmarkRoute(b *testing.B) {
+	b.Run("stage=route/role=following/size=128", func(b *testing.B) {
+		c := following()
+		reqs := []*kernel.Request{{Session: 1, Op: 5, Body: make([]byte, 128)}}
+		b.ReportAllocs()
+		for b.Loop() {
+			if e := c.Step(0, kernel.Forward{Requests: reqs}); len(e.Send) != 1 {
+				b.Fatalf("sent %d messages", len(e.Send))
+			}
+		}
+	})
+}
+
+// following makes a follower that serves.
+func following() *Core {
+	c := New()
+	c.Step(0, kernel.Start{Self: 1, Config: kernel.Ensemble{Voters: []kernel.ServerID{1, 2}}})
+	c.role, c.phase, c.epoch, c.last, c.appended = kernel.Following, Broadcasting, 1, kernel.MakeZxid(1, 0), 1
+	c.learn.link, c.learn.state, c.learn.cumulative = kernel.LinkID{Peer: 2, Purpose: kernel.ForBroadcast, Incarnation: 1}, attached, true
+	return c
+}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +219,46 @@ func TestRealWatches(t *testing.T) {
 	}
 	if err := r.Close(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// cutting is a connection whose answers can be withheld: the request has gone, the reply never comes.
+type cutting struct {
+	net.Conn
+	cut *atomic.Bool
+}
+
+func (c *cutting) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil && c.cut.CompareAndSwap(true, false) {
+		c.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// A protected create whose reply is lost is done once, and its path comes back: no orphan is left to block a lock.
+func TestRealCreateWhoseReplyIsLostIsDoneOnce(t *testing.T) {
+	connect := realServer(t)
+	ctx := testContext(t)
+	var cut atomic.Bool
+	c := dialFake(t, connect, Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &cutting{nc, &cut}, err
+	}})
+	id := c.SessionID()
+	mine := map[string]bool{}
+	for range 10 {
+		cut.Store(true)
+		p, stat, err := c.CreateStat(ctx, "/lock-", nil, CreateOptions{Mode: wire.EphemeralSequential, Protected: true})
+		if err != nil || stat.EphemeralOwner != id || mine[p] || cut.Load() {
+			t.Fatalf("%q %+v %v, reply lost: %v", p, stat, err, !cut.Load())
+		}
+		mine[p] = true
+	}
+	names, _, err := c.Children(ctx, "/")
+	if err != nil || len(names) != 10 {
+		t.Errorf("%d nodes: %v %v", len(names), names, err)
 	}
 }
 

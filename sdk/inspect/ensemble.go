@@ -61,6 +61,19 @@ func summary(set func(name string, value float64), name string, t kernel.Times) 
 	set("avg_"+name, t.Sum.Seconds()*1000/float64(max(t.Count, 1)))
 }
 
+// stageFigures are the sums of the stages of the write path: how many hand-overs, how many requests or transactions, and the milliseconds spent. Nothing, where they are not counted.
+func stageFigures(o *kernel.StageObserver, set func(name string, value float64)) {
+	if o == nil {
+		return
+	}
+	for s := range kernel.NumStages {
+		f := o.Figures(s)
+		set("stage_"+s.String()+"_batches", float64(f.Batches))
+		set("stage_"+s.String()+"_handled", float64(f.Handled))
+		set("stage_"+s.String()+"_ms", f.Time.Seconds()*1000)
+	}
+}
+
 // Learners is how many of which kind a server has. SyncedNonVoting are among SyncedFollowers, and these among Followers.
 type Learners struct {
 	Followers, SyncedFollowers, SyncedNonVoting, SyncedObservers int

@@ -95,6 +95,7 @@ func Monitor(host kernel.Host) []Figure {
 	}
 	process(set)
 	nodeFigures(status, set)
+	stageFigures(host.Stages(), set)
 	list := []Figure{{Name: "version", Text: Version()}, {Name: "server_state", Text: ServerState(status)}}
 	if state := peerState(status); state != "" {
 		list = append(list, Figure{Name: "peer_state", Text: state})

@@ -40,7 +40,7 @@ func (h host) Machine() kernel.StateMachine                    { return stubMach
 func (h host) Status() kernel.Status                           { return *h.status }
 func (h host) Authenticators() map[string]kernel.Authenticator { return nil }
 func (h host) Gateways() []kernel.Gateway                      { return []kernel.Gateway{stubClients{}} }
-func (h host) Hook() kernel.StageHook                          { return nil }
+func (h host) Stages() *kernel.StageObserver                   { return nil }
 
 func (stubMachine) Sessions() kernel.Sessions { return stubSessions{} }
 

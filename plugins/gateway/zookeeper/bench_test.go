@@ -64,30 +64,41 @@ func BenchmarkDecode(b *testing.B) {
 
 // Reply copies the answer into the output and writes a burst of 16 at once.
 func BenchmarkReply(b *testing.B) {
+	for counted, stages := range countedOrNot {
+		b.Run("stage=reply/burst=16/size=200/counted="+counted, func(b *testing.B) { benchmarkReply(b, stages()) })
+	}
+}
+
+// countedOrNot is who observes the stages: nobody, or the counters that a server has unless it is told otherwise.
+var countedOrNot = map[string]func() *kernel.StageObserver{
+	"no":  func() *kernel.StageObserver { return nil },
+	"yes": func() *kernel.StageObserver { return kernel.NewStageObserver(nil) },
+}
+
+func benchmarkReply(b *testing.B, stages *kernel.StageObserver) {
 	n := newFakeNode(b)
+	n.stages = stages
 	c := benchConn(b, n)
-	b.Run("stage=reply/burst=16/size=200", func(b *testing.B) {
-		body := make([]byte, 200)
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			r := newRequest()
-			r.Request = kernel.Request{Cxid: int32(i), Op: int32(wire.OpSetData), Conn: c}
-			r.kind = kindWrite
+	body := make([]byte, 200)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r := newRequest()
+		r.Request = kernel.Request{Cxid: int32(i), Op: int32(wire.OpSetData), Conn: c}
+		r.kind = kindWrite
+		c.mu.Lock()
+		c.queue.append(r, r, 1)
+		c.queue.ready = nil
+		c.queue.running++
+		c.queue.reading = true // the writer is this goroutine
+		c.mu.Unlock()
+		c.Reply(&r.Request, kernel.Reply{Zxid: 1, Body: body})
+		if i%16 == 15 {
 			c.mu.Lock()
-			c.queue.append(r, r, 1)
-			c.queue.ready = nil
-			c.queue.running++
-			c.queue.reading = true // the writer is this goroutine
+			c.queue.reading = false
+			c.drive()
 			c.mu.Unlock()
-			c.Reply(&r.Request, kernel.Reply{Zxid: 1, Body: body})
-			if i%16 == 15 {
-				c.mu.Lock()
-				c.queue.reading = false
-				c.drive()
-				c.mu.Unlock()
-			}
 		}
-	})
+	}
 }
 
 // BenchmarkServe measures a whole request over loopback, the client included: 64 connections with 16 reads or writes in flight each, over a machine that costs next to nothing.
@@ -99,6 +110,7 @@ func BenchmarkServe(b *testing.B) {
 		for _, inflight := range []int{1, 16} {
 			b.Run(fmt.Sprintf("op=%s/conns=64/inflight=%d", name, inflight), func(b *testing.B) {
 				n := newFakeNode(b)
+				n.stages = kernel.NewStageObserver(nil) // as in a server that nothing else was said to
 				n.nodes["/bench"] = make([]byte, 128)
 				addr := clientAddr(startGateway(b, n, nil))
 				var raws []*protocoltest.Raw

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,6 +30,7 @@ type conn struct {
 	session    atomic.Int64
 	exchange   kernel.Exchange // the reader's; SASL under way
 	proven     bool            // the reader's; SASL is complete
+	counted    netip.Prefix    // the reader's; where openSessions counts it
 	upgradedIn kernel.Epoch    // of whoever executes the queue; when the local session was told to become a global one, -1: never
 
 	mu   sync.Mutex
@@ -213,6 +215,7 @@ func (c *conn) end() {
 		c.g.stats.dropped.Add(1)
 		c.g.host.Machine().Sessions().Detach(c)
 	}
+	c.leaveSession()
 	c.g.remove(c)
 }
 

@@ -59,12 +59,14 @@ func (c *conn) burst(now time.Time) error {
 		return err
 	}
 	c.g.stats.received(b.frames)
-	if hook := c.g.hook; hook != nil && b.count > 0 {
-		requests := make([]*kernel.Request, 0, b.count)
-		for r := b.first; r != nil; r = r.next {
-			requests = append(requests, &r.Request)
+	if o := c.g.stages; o != nil && b.count > 0 {
+		e := kernel.StageEvent{Stage: kernel.StageDecode, Start: now, Duration: time.Since(now), Count: b.count, Bytes: b.bytes}
+		if o.Traces() {
+			for r := b.first; r != nil; r = r.next {
+				e.Requests = append(e.Requests, &r.Request)
+			}
 		}
-		hook(kernel.StageEvent{Stage: kernel.StageDecode, Start: now, Duration: time.Since(now), Count: b.count, Bytes: b.bytes, Requests: requests})
+		o.Observe(e)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -27,6 +27,6 @@
 //	administer.go what only super may ask
 //	auth.go       identities: ip, x509, the auth request, SASL
 //	tls.go        secure listeners and port unification
-//	budget.go     memory bound of all connections together; files_unix.go open files; throttle.go new sessions; overload.go ZooKeeper's limits on what is under way; turns.go one client that never stops
+//	budget.go     memory bound of all connections together; files_unix.go open files; throttle.go and sessions.go new sessions; overload.go ZooKeeper's limits on what is under way; turns.go one client that never stops
 //	stats.go      figures; quantiles.go latencies by share; words.go and words_text.go the four-letter words
 package zookeeper

@@ -31,7 +31,7 @@ type fakeNode struct {
 	queue    chan *kernel.Request
 	status   atomic.Pointer[kernel.Status]
 	auth     map[string]kernel.Authenticator
-	hook     kernel.StageHook
+	stages   *kernel.StageObserver
 	hold     chan struct{}               // non-nil: apply waits for a value before each write
 	submit   func(*kernel.Request) error // non-nil: asked first
 	resolve  func(*kernel.Request) error // non-nil: its answer is Resolve's
@@ -110,7 +110,7 @@ func (n *fakeNode) Machine() kernel.StateMachine                    { return n }
 func (n *fakeNode) Status() kernel.Status                           { return *n.status.Load() }
 func (n *fakeNode) Authenticators() map[string]kernel.Authenticator { return n.auth }
 func (n *fakeNode) Gateways() []kernel.Gateway                      { return nil }
-func (n *fakeNode) Hook() kernel.StageHook                          { return n.hook }
+func (n *fakeNode) Stages() *kernel.StageObserver                   { return n.stages }
 
 func (n *fakeNode) run() {
 	defer close(n.done)

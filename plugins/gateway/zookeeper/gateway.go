@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,12 +18,12 @@ import (
 
 // Gateway serves ZooKeeper clients. See doc.go for its goroutines.
 type Gateway struct {
-	cfg  config
-	env  kernel.Env
-	log  *slog.Logger
-	host kernel.Host
-	hook kernel.StageHook
-	auth map[string]kernel.Authenticator
+	cfg    config
+	env    kernel.Env
+	log    *slog.Logger
+	host   kernel.Host
+	stages *kernel.StageObserver
+	auth   map[string]kernel.Authenticator
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -31,6 +32,7 @@ type Gateway struct {
 	outgoing  budget // of replies and events
 	traceMask atomic.Int64
 	throttle  throttle
+	sessions  openSessions
 	load      load
 	stats     serverStats
 
@@ -55,6 +57,7 @@ func newGateway(env kernel.Env, cfg config) *Gateway {
 	}
 	g.budget.limit, g.outgoing.limit = int64(cfg.budget), int64(cfg.outputBudget)
 	g.load.inPath.limit, g.load.large.limit = cfg.maxRequests, cfg.largeMaxBytes
+	g.sessions.limit, g.sessions.by = cfg.maxSessions, map[netip.Prefix]*addressSessions{}
 	g.throttle.init(cfg.throttleTokens, cfg.throttleFillTime, cfg.throttleFillCount)
 	g.stats.init()
 	g.traceMask.Store(306)
@@ -66,7 +69,7 @@ var listen = net.ListenConfig{KeepAlive: -1}
 
 // Start implements kernel.Gateway.
 func (g *Gateway) Start(host kernel.Host) error {
-	g.host, g.hook, g.auth = host, host.Hook(), host.Authenticators()
+	g.host, g.stages, g.auth = host, host.Stages(), host.Authenticators()
 	g.shareOutstanding(host.Status())
 	if g.cfg.maxCnxns <= 0 {
 		g.cfg.maxCnxns = openFilesForClients()

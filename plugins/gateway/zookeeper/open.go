@@ -72,6 +72,8 @@ func (c *conn) handshake(payload []byte) bool {
 		c.g.log.Info("refused a client that has seen a later state than this server has: it will try another one", "client", c.peer.Addr.String(),
 			"seen", kernel.Zxid(req.LastZxidSeen).String())
 		return false
+	case !c.countSession():
+		return false
 	}
 	o.hasReadOnly = req.HasReadOnly
 	sessions := c.g.host.Machine().Sessions()
@@ -83,6 +85,7 @@ func (c *conn) handshake(payload []byte) bool {
 	c.mu.Unlock()
 	if req.SessionID == 0 {
 		if !c.create(sessions) {
+			o.create = nil // nobody was asked
 			return false
 		}
 	} else {

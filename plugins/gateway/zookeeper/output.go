@@ -175,6 +175,9 @@ func (c *conn) flush() {
 		c.mu.Unlock()
 
 		err := c.writePieces(out.b)
+		if answers := latency.reads.n + latency.writes.n; c.g.stages != nil && answers > 0 {
+			c.g.stages.Count(kernel.StageReply, int(answers), time.Since(now))
+		}
 		if cap(out.b) <= keepChunk {
 			out.b = out.b[:0]
 			chunkPool.Put(out)

@@ -28,6 +28,7 @@ type config struct {
 	budget        int
 	outputBudget  int
 	maxIdentities int
+	maxSessions   int
 
 	throttleTokens    int64
 	throttleFillTime  time.Duration
@@ -76,6 +77,7 @@ var options = []kernel.Option{
 	{Key: "budget", Type: kernel.TypeBytes, Default: "256MiB", Doc: "bytes of requests that all connections together may have unanswered or half received"},
 	{Key: "outputBudget", Type: kernel.TypeBytes, Default: "512MiB", Doc: "bytes that may wait for all clients together to read, without the first 64 KiB of each; above it a connection that adds to it is closed"},
 	{Key: "maxIdentities", Type: kernel.TypeInt, Default: "64", Doc: "identities of one connection; one more is answered AUTHFAILED"},
+	{Key: "maxSessions", Type: kernel.TypeInt, Default: "65536", Doc: "sessions that clients of one address (of IPv6: of one network of 64 bits) have at this server, those that they left open without a connection counted until they end; one more is refused: its connection is closed; 0: no limit"},
 	{Key: "throttleTokens", Type: kernel.TypeInt, Default: "0", Config: "connection_throttle_tokens", Doc: "connections that may open at once before they are throttled; 0: no throttle"},
 	{Key: "throttleFillTime", Type: kernel.TypeDuration, Default: "1", Config: "connection_throttle_fill_time", Doc: "how often throttleFillCount tokens come back"},
 	{Key: "throttleFillCount", Type: kernel.TypeInt, Default: "1", Config: "connection_throttle_fill_count", Doc: "tokens that come back every throttleFillTime"},
@@ -113,7 +115,7 @@ func New(env kernel.Env, o kernel.Options) (*Gateway, error) {
 		maxClientCnxns: int(o.Int("maxClientCnxns")), maxCnxns: int(o.Int("maxCnxns")), keepAlive: o.Bool("keepAlive"), sessionless: o.Duration("sessionlessTimeout"),
 		maxFrame: int(o.Bytes("maxFrame")), discard: int(o.Bytes("maxDiscard")), maxReply: int(o.Bytes("maxReply")), window: int(o.Int("window")),
 		maxQueue: int(o.Int("maxQueue")), maxQueueBytes: int(o.Bytes("maxQueueBytes")), maxOutput: int(o.Bytes("maxOutput")), budget: int(o.Bytes("budget")), outputBudget: int(o.Bytes("outputBudget")),
-		maxIdentities:  int(o.Int("maxIdentities")),
+		maxIdentities: int(o.Int("maxIdentities")), maxSessions: int(o.Int("maxSessions")),
 		throttleTokens: o.Int("throttleTokens"), throttleFillTime: o.Duration("throttleFillTime"), throttleFillCount: o.Int("throttleFillCount"),
 		outstanding: o.Int("outstandingLimit"), maxRequests: o.Int("maxRequests"), throttledWait: o.Duration("throttledOpWait"),
 		largeThreshold: o.Bytes("largeRequest"), largeMaxBytes: o.Bytes("largeRequestMax"),

@@ -235,8 +235,8 @@ func (c *conn) read() {
 
 // Reply implements kernel.Connection.
 func (c *conn) Reply(req *kernel.Request, reply kernel.Reply) {
-	if hook := c.g.hook; hook != nil {
-		defer c.observeReply(hook, req, &reply, time.Now())
+	if o := c.g.stages; o.Traces() {
+		defer traceReply(o, req, &reply, time.Now())
 	}
 	if req.Op == int32(wire.OpCreateSession) {
 		c.created(req, reply)
@@ -345,7 +345,7 @@ func (c *conn) leave(r *request, body []byte) {
 	c.answered(&r.Request, zxid)
 	c.queue.pop(c, r)
 	closes := r.closes
-	if c.g.hook == nil { // an observer may still look at it
+	if !c.g.stages.Traces() { // an observer may still look at it
 		r.recycle()
 	}
 	if closes {
@@ -404,6 +404,6 @@ func (c *conn) awaitRoom() bool {
 	return false
 }
 
-func (c *conn) observeReply(hook kernel.StageHook, req *kernel.Request, reply *kernel.Reply, start time.Time) {
-	hook(kernel.StageEvent{Stage: kernel.StageReply, Start: start, Duration: time.Since(start), First: reply.Zxid, Last: reply.Zxid, Count: 1, Bytes: len(reply.Body), Requests: []*kernel.Request{req}})
+func traceReply(o *kernel.StageObserver, req *kernel.Request, reply *kernel.Reply, start time.Time) {
+	o.Trace(kernel.StageEvent{Stage: kernel.StageReply, Start: start, Duration: time.Since(start), First: reply.Zxid, Last: reply.Zxid, Count: 1, Bytes: len(reply.Body), Requests: []*kernel.Request{req}})
 }

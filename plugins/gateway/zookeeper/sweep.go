@@ -36,6 +36,7 @@ func (g *Gateway) sweep() {
 			continue
 		}
 		now := time.Now()
+		g.sessions.sweep(g.host.Machine().Sessions(), now)
 		for _, c := range g.snapshot() {
 			c.sweep(now, stopped, status.ReadOnly)
 		}

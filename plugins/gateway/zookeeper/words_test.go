@@ -139,13 +139,13 @@ func TestHook(t *testing.T) {
 	n := newFakeNode(t)
 	var mu sync.Mutex
 	var seen []string
-	n.hook = func(e kernel.StageEvent) {
+	n.stages = kernel.NewStageObserver(func(e kernel.StageEvent) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, r := range e.Requests {
 			seen = append(seen, fmt.Sprintf("%v %v", e.Stage, wire.OpCode(r.Op)))
 		}
-	}
+	})
 	r := protocoltest.Connect(t, clientAddr(startGateway(t, n, nil)))
 	r.Do(setData("/"))
 	r.Do(getData("/", false))

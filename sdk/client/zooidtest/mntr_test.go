@@ -109,6 +109,68 @@ func TestMntrOfAnEnsemble(t *testing.T) {
 	}
 }
 
+// moved are the stages of the write path that have handled more since before.
+func moved(t *testing.T, s *zooidtest.Server, before map[string]float64) string {
+	t.Helper()
+	after := figures(t, s)
+	var all []string
+	for stage := range kernel.NumStages {
+		name := "stage_" + stage.String()
+		if after[name+"_batches"] > before[name+"_batches"] && after[name+"_handled"] > before[name+"_handled"] && after[name+"_ms"] >= before[name+"_ms"] {
+			all = append(all, stage.String())
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// One set moves the figures of every stage that it goes through, on every server. Whoever wants no metrics has none of them.
+func TestMntrOfTheStages(t *testing.T) {
+	words := zooidtest.Set("4lw.commands.whitelist", "*")
+	t.Run("one server", func(t *testing.T) {
+		s := zooidtest.Start(t, words)
+		c := dial(t, s, client.Options{})
+		set(t, c, "/a", "1")
+		before := figures(t, s)
+		set(t, c, "/a", "2")
+		const want = "decode route prepare propose append sync ack commit apply reply"
+		eventually(t, want, func() bool { return moved(t, s, before) == want })
+		after := figures(t, s)
+		for _, stage := range []string{"decode", "prepare", "propose", "append", "sync", "apply", "reply"} {
+			if name := "stage_" + stage + "_ms"; after[name] <= before[name] || after[name]-before[name] > float64(patience.Milliseconds()) {
+				t.Errorf("%s went from %v to %v", name, before[name], after[name])
+			}
+		}
+		if n := after["stage_ack_handled"] - before["stage_ack_handled"]; n != 1 {
+			t.Errorf("%v transactions were confirmed, want 1", n)
+		}
+	})
+	t.Run("an ensemble", func(t *testing.T) {
+		e := zooidtest.StartEnsemble(t, 3, 0, append([]zooidtest.Option{zooidtest.InMemory(), words}, quick...)...)
+		leader, followers := e.Leader(), e.Followers()
+		c := dial(t, followers[0], client.Options{})
+		set(t, c, "/a", "1")
+		before := map[*zooidtest.Server]map[string]float64{}
+		for _, s := range e.Servers {
+			before[s] = figures(t, s)
+		}
+		set(t, c, "/a", "2")
+		for s, want := range map[*zooidtest.Server]string{
+			leader: "prepare propose append sync ack commit apply", followers[0]: "decode route append sync ack commit apply reply", followers[1]: "append sync ack commit apply",
+		} {
+			eventually(t, want, func() bool { return moved(t, s, before[s]) == want })
+		}
+	})
+	t.Run("no metrics", func(t *testing.T) {
+		s := zooidtest.Start(t, words, zooidtest.Set("metricsProvider.className", "org.apache.zookeeper.metrics.impl.NullMetricsProvider"))
+		set(t, dial(t, s, client.Options{}), "/a", "1")
+		for name := range figures(t, s) {
+			if strings.HasPrefix(name, "stage_") {
+				t.Errorf("%s is there", name)
+			}
+		}
+	})
+}
+
 // A follower's observers are its own: it shows them, and the leader does not.
 func TestMntrOfAnObserverMaster(t *testing.T) {
 	e := zooidtest.StartEnsemble(t, 3, 1, zooidtest.Set("tickTime", "500"), zooidtest.Set("observerMasterPort", "2191"), zooidtest.Set("4lw.commands.whitelist", "*"))

@@ -19,6 +19,7 @@ type options struct {
 	dataDir string
 	onDisk  bool
 	fs      vfs.FS
+	hook    kernel.StageHook
 
 	// Of a member of an ensemble; self 0: a lone server.
 	self     kernel.ServerID
@@ -64,6 +65,11 @@ func AdminHTTP() Option {
 	return func(o *options) {
 		o.lines = append(o.lines, "admin.enableServer=true", "admin.serverAddress=127.0.0.1", "plugin.gateway.admin.port=0")
 	}
+}
+
+// Observed tells hook what the stages of the write path do (kernel.StageHook).
+func Observed(hook kernel.StageHook) Option {
+	return func(o *options) { o.hook = hook }
 }
 
 // InMemory keeps log and nodes in plain memory, without any file format: the fastest, and nothing is left after a stop. Restart is then a server that has

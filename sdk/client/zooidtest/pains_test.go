@@ -267,44 +267,6 @@ func TestPainASlowDiskCostsNoConnection(t *testing.T) {
 	stays()
 }
 
-// cutting is a connection whose answers can be withheld: the request has gone, the reply never comes.
-type cutting struct {
-	net.Conn
-	cut *atomic.Bool
-}
-
-func (c *cutting) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err == nil && c.cut.CompareAndSwap(true, false) {
-		c.Close()
-		return 0, io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-func TestPainACreateWhoseReplyIsLostIsDoneOnce(t *testing.T) {
-	s := zooidtest.Start(t)
-	var cut atomic.Bool
-	c := dial(t, s, client.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-		nc, err := new(net.Dialer).DialContext(ctx, network, address)
-		return &cutting{nc, &cut}, err
-	}})
-	id := c.SessionID()
-	mine := map[string]bool{}
-	for range 10 {
-		cut.Store(true)
-		p, stat, err := c.CreateStat(within(t), "/lock-", nil, client.CreateOptions{Mode: wire.EphemeralSequential, Protected: true})
-		if err != nil || stat.EphemeralOwner != id || mine[p] {
-			t.Fatalf("%q %+v %v", p, stat, err)
-		}
-		mine[p] = true
-	}
-	names, _, err := c.Children(within(t), "/")
-	if err != nil || len(names) != 11 { // and /zookeeper
-		t.Errorf("%d nodes: %v %v", len(names), names, err)
-	}
-}
-
 func TestPainAServerThatDiesYoungStartsAgain(t *testing.T) {
 	s := zooidtest.Start(t)
 	for _, end := range []func(){s.Kill, s.PowerCut, s.PowerCut, s.Stop} {

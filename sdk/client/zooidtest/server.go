@@ -169,7 +169,7 @@ func (s *Server) start() error {
 	if s.o.self != 0 {
 		settings.Self, settings.Ensemble = s.o.self, s.o.ensemble
 	}
-	c := server.Config{Settings: settings, Logger: slog.New(slog.NewTextHandler(logWriter{s.t}, nil))}
+	c := server.Config{Settings: settings, Logger: slog.New(slog.NewTextHandler(logWriter{s.t}, nil)), Hook: s.o.hook}
 	if c.FS = s.o.fs; s.disk != nil {
 		c.FS = s.disk
 	}
