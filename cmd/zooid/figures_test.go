@@ -22,7 +22,7 @@ import (
 // replayedLine is what a server logs of the transactions that it took from its log when it started: none, no line.
 var replayedLine = regexp.MustCompile(`replayed the log.* transactions=(\d+) .*`)
 
-// mntr is one of the figures that mntr prints, 0 if it prints no such one. The configuration must allow it.
+// mntr is one of the figures that mntr prints, which the configuration must allow.
 func mntr(t *testing.T, server *process, name string) int {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", server.addr, 5*time.Second)
