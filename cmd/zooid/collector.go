@@ -7,16 +7,19 @@ import (
 )
 
 // The collector's pace. What the server keeps is marked in every cycle, so cycles must be rare while a heap is small; and a heap that is large must not be
-// allowed to double, because the cache of znodes is its bulk and lives long.
+// allowed to double, because the cache of znodes is its bulk and lives long: five million znodes in a cache of 256 MiB have to do with 700 MB.
 const (
-	garbagePercent = 40        // of what lives, at least
+	garbagePercent = 40        // of what lives ...
+	enoughGarbage  = 96 << 20  // ... but no more than this, unless it is less than
+	leastPercent   = 25        // of what lives
 	smallHeap      = 32 << 20  // twice and a half of what lives and this may be there ...
 	largeHeap      = 208 << 20 // ... as long as it is less than this
 )
 
 // heapGoal is how large the heap may become before the next cycle, when live bytes survived the last one.
 func heapGoal(live uint64) uint64 {
-	return max(live+live*garbagePercent/100, min(2*live+live/2+smallHeap, largeHeap))
+	garbage := max(min(live*garbagePercent/100, enoughGarbage), live*leastPercent/100)
+	return max(live+garbage, min(2*live+live/2+smallHeap, largeHeap))
 }
 
 // paceCollector sets the collector's target by heapGoal after each cycle, until stop is called.

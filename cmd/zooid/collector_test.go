@@ -15,7 +15,8 @@ func TestHeapGoal(t *testing.T) {
 		{40 * mb, 132 * mb},
 		{100 * mb, 208 * mb},
 		{160 * mb, 224 * mb},
-		{1000 * mb, 1400 * mb},
+		{300 * mb, 396 * mb},
+		{1000 * mb, 1250 * mb},
 	} {
 		if got := heapGoal(c.live); got != c.want {
 			t.Errorf("%d MB live: %d MB, want %d", c.live/mb, got/mb, c.want/mb)

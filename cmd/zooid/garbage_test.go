@@ -2,13 +2,11 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,33 +58,13 @@ func TestGarbage(t *testing.T) {
 				}
 				worst = max(worst, time.Since(start))
 			}
-			resident := residentMB(t, server.cmd.Process.Pid)
+			resident := memoryMB(t, server, "VmRSS")
 			t.Logf("slowest write of the others %v, resident %d MB", worst.Round(time.Millisecond), resident)
 			if resident > residentLimitMB {
 				t.Errorf("resident memory %d MB, want at most %d", resident, residentLimitMB)
 			}
 		})
 	}
-}
-
-func residentMB(t *testing.T, pid int) int {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Logf("resident memory is not known on this system: %v", err)
-		return 0
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb / 1024
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
 }
 
 // send opens a connection, writes, and reads until the server closes or the time is over.

@@ -12,6 +12,7 @@ import (
 // that dial it in an election, and those that follow it. (ZooKeeper's servers ping addresses, and dial for an election the one that answers that, whether anybody listens there or not: here they have
 // no need to dial the one that is cut down.)
 func TestSeveralAddresses(t *testing.T) {
+	beside(t)
 	const second = "127.0.0.2"
 	l, err := net.Listen("tcp", net.JoinHostPort(second, "0"))
 	if err != nil {

@@ -18,6 +18,14 @@ func needApache(t testing.TB, kinds ...kind) {
 	}
 }
 
+// beside lets a test that waits most of its time run beside others. Where ZooKeeper's servers take part, whose start takes a processor for seconds, tests run one by one.
+func beside(t *testing.T) {
+	t.Helper()
+	if os.Getenv(classPaths[apache38]) == "" {
+		t.Parallel()
+	}
+}
+
 // apacheCommand starts one of ZooKeeper's servers; the configuration file is to follow.
 func apacheCommand(t testing.TB, k kind, flags []string) []string {
 	t.Helper()

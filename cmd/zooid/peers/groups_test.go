@@ -8,6 +8,7 @@ import (
 // TestGroups: with several groups a majority of the groups decides, each won by a majority of its weight. One group may be gone as a whole; where two have lost their majorities nobody leads, however
 // many servers are left; a server without weight makes no difference and never leads.
 func TestGroups(t *testing.T) {
+	beside(t)
 	zooids := []kind{zooid, zooid, zooid, zooid, zooid, zooid, zooid, zooid, zooid}
 	mixed := []kind{zooid, zooid, apache38, zooid, zooid, zooid, zooid, zooid, zooid}
 	for _, kinds := range [][]kind{zooids, mixed} {

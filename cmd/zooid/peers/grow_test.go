@@ -86,6 +86,7 @@ func (e *ensemble) change(joining, leaving string) string {
 // TestGrowFromOne: a server that is the only voter and may grow (standaloneEnabled=false) becomes three by reconfig, one again, and three again. Its data stays, and a session with an ephemeral node.
 // What is in force stands in the files of every server, and from these the ensemble comes back.
 func TestGrowFromOne(t *testing.T) {
+	beside(t)
 	e := newEnsemble(t, []kind{zooid, zooid, zooid}, "standaloneEnabled=false", "reconfigEnabled=true")
 	first, second, third := e.member(1), e.member(2), e.member(3)
 	e.configureDynamic(first, first)
@@ -180,6 +181,7 @@ func TestGrowFromOne(t *testing.T) {
 
 // TestGrowAfterRecover: what `zooid recover` has left of an ensemble grows without a stop, as the page operations says, with two empty servers that know the survivor and themselves.
 func TestGrowAfterRecover(t *testing.T) {
+	beside(t)
 	e := newEnsemble(t, []kind{zooid, zooid, zooid}, "reconfigEnabled=true")
 	e.startAll()
 	before := e.fill("before")

@@ -158,6 +158,7 @@ func TestMigration(t *testing.T) {
 
 // TestEmptyServerHasNoVote: two servers, one that lags and one that is empty, do not go on without what the others have committed.
 func TestEmptyServerHasNoVote(t *testing.T) {
+	beside(t)
 	for _, kinds := range [][2]kind{{apache38, zooid}, {zooid, apache38}, {zooid, zooid}, {zooid, apache39}} {
 		t.Run(mixName(kinds[:1])+"-then-"+mixName(kinds[1:]), func(t *testing.T) {
 			e := newEnsemble(t, []kind{kinds[0], kinds[0], kinds[0]}, voteOnlyWithHistory)

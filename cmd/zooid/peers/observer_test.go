@@ -15,6 +15,7 @@ import (
 // TestObserverMaster: observers that are served by followers see the same service as everybody, and find another master when theirs is killed and when the leader is. The port is the same on all
 // voters, so each has an address of its own.
 func TestObserverMaster(t *testing.T) {
+	beside(t)
 	mixes := [][]kind{
 		{zooid, zooid, zooid, observing(zooid)},
 		{zooid, zooid, zooid, observing(apache38)},

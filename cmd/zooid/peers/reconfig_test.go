@@ -16,6 +16,7 @@ import (
 // back, a follower leaves in a change of the whole, becomes an observer and a voter again. All servers run on and serve; those that have no vote follow. Among servers of Zooid alone no client
 // loses its connection.
 func TestReconfig(t *testing.T) {
+	beside(t)
 	mixes := [][]kind{{zooid, zooid, zooid, zooid}, {apache38, apache38, zooid, zooid}, {zooid, zooid, apache38, apache38}, {zooid, apache38, apache38, zooid},
 		{zooid, zooid, apache39, zooid}, {apache39, apache39, zooid, zooid}, {zooid, zooid, apache39, apache39}, {zooid, apache39, apache39, zooid}}
 	for _, kinds := range mixes {

@@ -133,6 +133,7 @@ func TestDamageFoundWhileServing(t *testing.T) {
 
 // TestServerOfAnotherCluster: a server with the data of another ensemble, started at the address of a member, is refused and says so; so do the others; and nobody is disturbed.
 func TestServerOfAnotherCluster(t *testing.T) {
+	beside(t)
 	e, other := newEnsemble(t, []kind{zooid, zooid, zooid}), newEnsemble(t, []kind{zooid, zooid, zooid})
 	for _, x := range []*ensemble{e, other} {
 		x.startAll()
@@ -191,6 +192,7 @@ func runZooid(t testing.TB, args ...string) (string, error) {
 
 // TestRecover: two of three servers are gone for good. A survivor becomes a new ensemble with everything that was acknowledged; the old server that was thought lost is refused, and taken back when it is empty.
 func TestRecover(t *testing.T) {
+	beside(t)
 	e := newEnsemble(t, []kind{zooid, zooid, zooid})
 	e.startAll()
 	c := e.connect()

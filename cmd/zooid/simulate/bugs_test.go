@@ -11,6 +11,10 @@ import (
 // bugSeeds is within how many seeds each planted bug must be found.
 const bugSeeds = 500
 
+// hardToFind are seeds that find the rarest of them, tried before all others: to come to them in order takes most of a minute. They are a short cut and no more: a change of the
+// simulation makes other seeds find a bug, and then the search is as long as it must be.
+var hardToFind = map[string]uint64{"repaired-at-once": 186, "words-not-saved": 24, "swallowed-sync-error": 12}
+
 // A checker that finds nothing is worth nothing: each planted bug must be found by a rule that it breaks. That a server does not start, or that a simulation comes to nothing, is no find.
 func TestPlantedBugsAreFound(t *testing.T) {
 	var wg sync.WaitGroup
@@ -22,13 +26,18 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			free <- struct{}{}
 			defer func() { <-free }()
 			others := 0
-			for seed := uint64(1); seed <= bugSeeds; seed++ {
+			for seed := range uint64(bugSeeds + 1) {
+				if seed == 0 {
+					if seed = hardToFind[bug.Name]; seed == 0 {
+						continue
+					}
+				}
 				r := Run(Options{Seed: seed, Bug: bug})
 				if r.Err == nil {
 					continue
 				}
 				if slices.ContainsFunc(rulesIn(r.Err), func(rule string) bool { return slices.Contains(bug.Rules, rule) }) {
-					t.Logf("%-22s %3d seeds: %v", bug.Name, seed, r.Err)
+					t.Logf("%-22s by seed %d: %v", bug.Name, seed, r.Err)
 					return
 				}
 				if others++; others <= 3 {

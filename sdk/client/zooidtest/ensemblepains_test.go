@@ -18,8 +18,10 @@ import (
 // A server whose disk is full refuses what its own clients write, with the reason, and is not ready. Clients of the others notice no more than a pause, also if it leads. With room it has everything
 // again.
 func TestPainOneFullDiskIsOneServersTrouble(t *testing.T) {
+	t.Parallel()
 	for role, id := range map[kernel.Role]kernel.ServerID{kernel.Following: 1, kernel.Leading: 3} { // between equals the highest id leads
 		t.Run(role.String(), func(t *testing.T) {
+			t.Parallel()
 			disk := plugintest.NewDisk()
 			e := zooidtest.StartEnsemble(t, 3, 0, append([]zooidtest.Option{zooidtest.On(id, zooidtest.OnFS(disk)), zooidtest.AdminHTTP()}, quick...)...)
 			full := e.Servers[id-1]

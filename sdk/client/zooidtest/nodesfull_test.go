@@ -134,6 +134,7 @@ func TestNodesDiskFullUnderAPipeline(t *testing.T) {
 
 // A server whose node store has no room can be stopped, and has everything afterwards: it is in the log.
 func TestStopWithNodesDiskFull(t *testing.T) {
+	t.Parallel()
 	f := &failing{err: syscall.ENOSPC, fails: writesToNodes}
 	s := zooidtest.Start(t, zooidtest.OnFS(errorfs.Wrap(vfs.NewMem(), f)), zooidtest.Set("plugin.machine.dirtyAge", "50ms"))
 	c := dial(t, s, client.Options{})

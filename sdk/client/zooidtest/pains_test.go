@@ -159,20 +159,43 @@ func TestPainAWatchSaysWhatItMissed(t *testing.T) {
 }
 
 func TestPainMoreDataThanMemory(t *testing.T) {
-	s := zooidtest.Start(t, zooidtest.Set("plugin.machine.cache", "128KiB"), zooidtest.Set("plugin.machine.dirty", "256KiB"), zooidtest.Set("plugin.machine.dirtyAge", "20ms"))
+	const nodes, budget = 2000, 128 << 10 // and a thousand bytes in each node
+	s := zooidtest.Start(t, zooidtest.Set("plugin.machine.cache", fmt.Sprint(budget)), zooidtest.Set("plugin.machine.dirty", "256KiB"), zooidtest.Set("plugin.machine.dirtyAge", "20ms"))
 	c := dial(t, s, client.Options{})
 	path := func(i int) string { return fmt.Sprintf("/n%d", i) }
-	createMany(t, c, 2000, path, make([]byte, 1000)) // 2 MB
+	createMany(t, c, nodes, path, make([]byte, 1000))
 	for restart := range 2 {
-		for i := range 2000 {
+		eventually(t, "all is flushed", func() bool { return figure(t, s, "znode_dirty_bytes") == 0 }) // until then it has to be in memory
+		before := figure(t, s, "znode_store_loads")
+		for i := range nodes {
 			if got := get(t, c, path(i)); len(got) != 1000 {
 				t.Fatalf("node %d has %d bytes", i, len(got))
 			}
+			if i%100 != 0 {
+				continue
+			}
+			eventually(t, "the cache is within its budget", func() bool { return figure(t, s, "znode_cache_bytes") <= budget })
+		}
+		// What the budget has room for may be there still.
+		if loads := figure(t, s, "znode_store_loads") - before; loads < nodes-budget/1000 {
+			t.Errorf("%v of %d nodes were read from the store: the others were in memory", loads, nodes)
 		}
 		if restart == 0 {
 			s.Restart()
 		}
 	}
+}
+
+// figure is one of those that mntr shows.
+func figure(t *testing.T, s *zooidtest.Server, name string) float64 {
+	t.Helper()
+	for _, f := range inspect.Monitor(s.Host()) {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	t.Fatalf("mntr has no %s", name)
+	return 0
 }
 
 func TestPainNoWatchIsLeftBehind(t *testing.T) {
@@ -325,26 +348,28 @@ func TestPainARestartReplaysTheRestOnly(t *testing.T) {
 	}
 }
 
-func TestPainTheLogStaysBounded(t *testing.T) {
+func TestPainTheDiskStaysBounded(t *testing.T) {
 	for _, nodes := range []string{"pebble", "memory"} {
-		disk := plugintest.NewDisk()
-		s := zooidtest.Start(t, zooidtest.OnFS(disk), zooidtest.Set("plugin.nodes", nodes), zooidtest.Set("snapCount", "50"), zooidtest.Set("tickTime", "50"), zooidtest.Set("maxSessionTimeout", "60000"),
-			zooidtest.Set("plugin.log.segmentSize", "64KiB"), zooidtest.Set("plugin.machine.dirtyAge", "20ms"))
-		c := dial(t, s, client.Options{SessionTimeout: time.Minute})
-		set(t, c, "/a", "")
-		written := int64(0)
-		eventually(t, "the log is a small part of what was written", func() bool {
-			for range 250 {
-				set(t, c, "/a", strings.Repeat("x", 4000))
-				written += 4000
-			}
-			var log int64
-			for _, path := range plugintest.Files(disk.Memory(), "/data/log") {
-				if info, err := disk.Memory().Stat(path); err == nil {
-					log += info.Size()
+		t.Run(nodes, func(t *testing.T) {
+			disk := plugintest.NewDisk()
+			s := zooidtest.Start(t, zooidtest.OnFS(disk), zooidtest.Set("plugin.nodes", nodes), zooidtest.Set("snapCount", "50"), zooidtest.Set("tickTime", "50"), zooidtest.Set("maxSessionTimeout", "60000"),
+				zooidtest.Set("plugin.log.segmentSize", "64KiB"), zooidtest.Set("plugin.machine.dirtyAge", "20ms"))
+			c := dial(t, s, client.Options{SessionTimeout: time.Minute})
+			set(t, c, "/a", "")
+			written := int64(0)
+			eventually(t, "the log is a small part of what was written, and the rest of the disk has little more than the last snapshots", func() bool {
+				for range 250 {
+					set(t, c, "/a", strings.Repeat("x", 4000))
+					written += 4000
 				}
-			}
-			return log < written/4
+				var log int64
+				for _, path := range plugintest.Files(disk.Memory(), "/data/log") {
+					if info, err := disk.Memory().Stat(path); err == nil {
+						log += info.Size()
+					}
+				}
+				return written > 8<<20 && log < written/4 && disk.Used()-log < 64<<10
+			})
 		})
 	}
 }

@@ -18,6 +18,7 @@ func TestProtocol(t *testing.T) {
 
 // The same holds at every server of an ensemble.
 func TestProtocolOfEnsemble(t *testing.T) {
+	t.Parallel()
 	e := zooidtest.StartEnsemble(t, 3, 0, zooidtest.Set("tickTime", "2000"), zooidtest.Set("4lw.commands.whitelist", "*"), zooidtest.Set("extendedTypesEnabled", "true"))
 	for i, s := range e.Servers {
 		t.Run(fmt.Sprint("server ", i+1), func(t *testing.T) {

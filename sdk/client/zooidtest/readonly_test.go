@@ -13,6 +13,7 @@ import (
 
 // A server that is left alone serves reads to whoever asks for no more. It writes nothing: when the others are back the ensemble goes on where it was (spec zab, S-03).
 func TestReadOnlyMode(t *testing.T) {
+	t.Parallel()
 	e := zooidtest.StartEnsemble(t, 3, 0, append([]zooidtest.Option{zooidtest.Set("readonlymode.enabled", "true"), zooidtest.Set("localSessionsEnabled", "true")}, quick...)...)
 	left := e.Followers()[0]
 	c := dial(t, left, client.Options{})
@@ -93,6 +94,7 @@ func TestReadOnlyMode(t *testing.T) {
 
 // Without local sessions a read-only server has no session to give; a client that asked is closed, not answered with what it cannot read.
 func TestReadOnlyModeNeedsLocalSessions(t *testing.T) {
+	t.Parallel()
 	e := zooidtest.StartEnsemble(t, 3, 0, append([]zooidtest.Option{zooidtest.Set("readonlymode.enabled", "true")}, quick...)...)
 	left := e.Followers()[0]
 	for _, s := range e.Servers {

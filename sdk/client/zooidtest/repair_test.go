@@ -58,8 +58,10 @@ var damages = []damage{
 
 // A member whose data is damaged or gone repairs itself: it comes back without hands, has everything, and counts again: without the server that had everything meanwhile, the other two go on.
 func TestDamagedMemberIsRepaired(t *testing.T) {
+	t.Parallel()
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			e := zooidtest.StartEnsemble(t, 3, 0, append([]zooidtest.Option{zooidtest.OnDisk("")}, quick...)...)
 			c := dialAll(t, e)
 			for i := range 200 {
@@ -98,6 +100,7 @@ func TestDamagedMemberIsRepaired(t *testing.T) {
 
 // A member that is started with the directory of another one leaves that alone and copies everything.
 func TestDirectoryOfAnotherMember(t *testing.T) {
+	t.Parallel()
 	e := zooidtest.StartEnsemble(t, 5, 0, append([]zooidtest.Option{zooidtest.OnDisk("")}, quick...)...)
 	c := dialAll(t, e)
 	create(t, c, "/before")
@@ -132,6 +135,7 @@ func TestDirectoryOfAnotherMember(t *testing.T) {
 
 // When so many members are damaged that no quorum of the others is left, nobody leads, however long: what was acknowledged may be in what was set aside.
 func TestTooManyDamaged(t *testing.T) {
+	t.Parallel()
 	e := zooidtest.StartEnsemble(t, 3, 0, append([]zooidtest.Option{zooidtest.OnDisk("")}, quick...)...)
 	create(t, dialAll(t, e), "/before")
 	for _, s := range e.Servers {

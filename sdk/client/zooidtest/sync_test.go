@@ -68,6 +68,7 @@ func syncAtAnIsolatedLeader(t *testing.T) bool {
 
 // While links break all the time: what was acknowledged before a sync began is read after it, on every server.
 func TestSyncWhileLinksBreak(t *testing.T) {
+	t.Parallel()
 	e := zooidtest.StartEnsemble(t, 3, 1, quick...)
 	writer := dial(t, e.Servers[0], client.Options{})
 	set(t, writer, "/n", "0")
