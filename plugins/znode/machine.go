@@ -29,6 +29,7 @@ type Machine struct {
 	quotas     quotas
 	cleaner    cleaner
 	digests    digests
+	states     digests // at the last positions
 	mismatches int64
 	scratch    []byte
 
@@ -92,20 +93,22 @@ func Open(env kernel.Env, s settings) (*Machine, error) {
 		m.tree.Unlock()
 	}
 	m.tree.Lock()
+	m.recordState()
 	m.reap()
+	m.learnState()
 	m.tree.Unlock()
 	return m, nil
 }
 
 // empty sets everything that follows from the tree to that of an empty one.
 func (m *Machine) empty() {
-	m.counts = counts{}
+	m.counts = counts{stateKnown: true}
 	m.acls.init()
 	m.ephemerals.init()
 	m.departed = nil
 	m.quotas.init()
 	m.cleaner.init()
-	m.digests = digests{}
+	m.digests, m.states = digests{}, digests{}
 	m.spec.reset()
 }
 
