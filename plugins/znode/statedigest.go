@@ -1,6 +1,8 @@
 package znode
 
 import (
+	"cmp"
+	"context"
 	"hash/fnv"
 
 	"github.com/zooid-project/zooid/kernel"
@@ -96,51 +98,39 @@ func (m *Machine) learnState() {
 		return
 	}
 	m.beside(func() {
-		missing, err := m.countState()
-		if err != nil {
-			if m.background.Err() == nil {
-				m.env.Logger.Error("the digest of the state could not be computed; it is tried again at the next start", "err", err)
-			}
-			return
+		if err := m.countState(m.tree.View); err != nil && m.background.Err() == nil {
+			m.env.Logger.Error("the digest of the state could not be computed; it is tried again at the next start", "err", err)
 		}
-		m.tree.Lock()
-		defer m.tree.Unlock()
-		if m.counts.stateKnown { // restored meanwhile
-			return
-		}
-		m.counts.state += missing
-		m.counts.stateKnown = true
-		m.recordState()
-		m.settle()
 	})
 }
 
-// countState returns the digest of a picture of the store less what was noted with that. Ephemeral nodes get their shares on the way.
-func (m *Machine) countState() (missing uint64, err error) {
-	view, err := m.tree.View(m.background)
+// countState adds the digest of a picture of the store less what was noted with that. Ephemeral nodes get their shares on the way.
+func (m *Machine) countState(take func(context.Context) (*tree.View, error)) error {
+	view, err := take(m.background)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer view.Close()
+	missing := uint64(0)
 	if err := scanRecords(view.ScanSide, sideCounts, 1, func(_ string, d *jute.Decoder) {
 		noted, _ := decodeCounts(d)
 		missing -= noted.state
 	}); err != nil {
-		return 0, err
+		return err
 	}
 	gone, err := departedIn(view)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	lists := map[uint32]uint64{openIndex: openACL.hash}
 	if err := scanRecords(view.ScanSide, sideACL, 5, func(key string, d *jute.Decoder) {
 		d.Int64()
 		lists[aclIndex(key)] = hashOfACL(wire.DecodeACLs(d, nil))
 	}); err != nil {
-		return 0, err
+		return err
 	}
 	if err := scanRecords(view.ScanSide, sideSession, 9, func(key string, d *jute.Decoder) { missing += sessionShare(sessionOf(key), d.Int32()) }); err != nil {
-		return 0, err
+		return err
 	}
 	var found []owning
 	err = view.Walk(wire.RootPath, func(path string, n *tree.Node) bool {
@@ -158,11 +148,20 @@ func (m *Machine) countState() (missing uint64, err error) {
 		}
 		return m.background.Err() == nil
 	})
-	m.fill(found)
-	if err == nil {
-		err = m.background.Err()
+	if err = cmp.Or(err, m.background.Err()); err != nil {
+		return err
 	}
-	return missing, err
+	m.fill(found)
+	m.tree.Lock()
+	defer m.tree.Unlock()
+	if m.counts.stateKnown { // restored meanwhile
+		return nil
+	}
+	m.counts.state += missing
+	m.counts.stateKnown = true
+	m.recordState()
+	m.settle()
+	return nil
 }
 
 // owning is an ephemeral node and its share.

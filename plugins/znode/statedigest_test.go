@@ -1,6 +1,7 @@
 package znode
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -179,9 +180,15 @@ func TestStateDigestOfOlderStores(t *testing.T) {
 			stays.want(0, set("/p/many-7", "x", -1))
 			stays.want(0, set("/p/stays-1", "x", -1))
 			stays.want(0, create("/q", "new"))
-			many.want(0, wire.Request{Op: wire.Op{Code: wire.OpCloseSession}})
-			few.want(0, wire.Request{Op: wire.Op{Code: wire.OpCloseSession}})
-			d.m.Tick(d.now, false)
+			if err := d.m.countState(func(ctx context.Context) (*tree.View, error) {
+				view, err := d.m.tree.View(ctx)
+				many.want(0, wire.Request{Op: wire.Op{Code: wire.OpCloseSession}})
+				few.want(0, wire.Request{Op: wire.Op{Code: wire.OpCloseSession}})
+				stays.want(0, set("/p/stays-0", "y", -1))
+				return view, err
+			}); err != nil {
+				t.Fatal(err)
+			}
 			if _, _, ok := d.m.StateDigest(); !ok {
 				t.Fatal("not known, though it was counted")
 			}
