@@ -74,7 +74,9 @@ func (m *Machine) StateDigest() (at kernel.Zxid, digest uint64, ok bool) {
 func (m *Machine) StateDigestAt(z kernel.Zxid) (digest uint64, ok bool) {
 	m.tree.RLock()
 	defer m.tree.RUnlock()
-	digest, ok = m.states.at(int64(z))
+	if digest, ok = m.states.at(int64(z)); int64(z) == m.tree.Position() {
+		digest, ok = m.counts.state, true
+	}
 	return digest, ok && m.stateKnown()
 }
 
