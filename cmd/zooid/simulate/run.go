@@ -39,7 +39,9 @@ type run struct {
 	rolls    bool                     // epochs end after rollAfter transactions
 	changing bool                     // the members of the ensemble
 	plain    map[kernel.ServerID]bool // stand for ZooKeeper's servers (apache.go)
-	calm     bool                     // no new faults, no new work
+	alters   time.Duration            // when a server is altered (altered.go); 0: never
+	altered  bool
+	calm     bool // no new faults, no new work
 	bug      Bug
 	bugs     bugs
 
@@ -81,6 +83,7 @@ func newRun(o Options) *run {
 			r.plain[s.ID()] = choice.IntN(2) == 0
 		}
 	}
+	r.chooseAltered(o.Seed)
 	for i := range 4 {
 		r.clients = append(r.clients, &client{run: r, id: i + 1})
 	}
@@ -255,7 +258,7 @@ func (r *run) alike() string {
 			return fmt.Sprintf("server %d is at %s, %s was committed last", s.ID(), at, r.model.last)
 		}
 	}
-	return ""
+	return r.sameStates()
 }
 
 // compareTrees reads every node of every server.
