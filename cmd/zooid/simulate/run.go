@@ -289,6 +289,9 @@ func (r *run) compareTrees() {
 				r.fail("server %d counts %v nodes, there are %d (rule 9)", s.ID(), value, len(paths))
 			}
 		})
+		if n := s.Host().Status().Figures.Divergences; n != 0 && !r.altered {
+			r.fail("server %d has found %d states that differ, and nobody was altered (I17)", s.ID(), n)
+		}
 		var known []kernel.SessionID
 		m.Sessions().List(func(i kernel.SessionInfo) bool {
 			known = append(known, i.ID)
