@@ -86,7 +86,7 @@ func (r *run) sameStates() string {
 		case known == 0:
 			known, want = s.ID(), digest
 		case digest != want:
-			return fmt.Sprintf("the states of servers %d and %d differ at %s (I17)", known, s.ID(), at)
+			return fmt.Sprintf("the states of servers %d and %d differ at %s", known, s.ID(), at)
 		}
 	}
 	return ""

@@ -193,7 +193,7 @@ func (r *run) settle() {
 				return false
 			}
 		}
-		return r.revived() == 0 && r.alike() == ""
+		return r.revived() == 0 && r.alike() == "" && r.sameStates() == ""
 	}
 	if !r.quiet(idle) {
 		return
@@ -217,6 +217,8 @@ func (r *run) quiet(idle func() bool) bool {
 			w.Fail("session %s was refused, and does not end (rule 13)", id)
 		} else if why := r.alike(); why != "" {
 			w.Fail("the servers do not become alike: %s (I22)", why)
+		} else if why := r.sameStates(); why != "" {
+			w.Fail("%s (I17)", why)
 		} else {
 			w.Fail("a request without faults is not answered (I22)")
 		}
@@ -258,7 +260,7 @@ func (r *run) alike() string {
 			return fmt.Sprintf("server %d is at %s, %s was committed last", s.ID(), at, r.model.last)
 		}
 	}
-	return r.sameStates()
+	return ""
 }
 
 // compareTrees reads every node of every server.
