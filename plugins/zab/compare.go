@@ -17,16 +17,16 @@ type comparison struct {
 	// The last position at which it was the leader's, zero: none, and the number of that comparison.
 	agreed   kernel.Zxid
 	agreedIn uint64
-	// While it differs: since where, since which comparison, and what was found there; by how much, when last compared; and whether it was decided which of the two is to give its state up.
+	// While it differs: since where, since which comparison, and what was found there; by how much, when last compared; and when it was decided which of the two is to give its state up.
 	differs     bool
 	since       kernel.Zxid
 	sinceIn     uint64
 	own, theirs uint64
 	by          uint64
-	told        bool
+	told        time.Duration // when, 0: not yet
 }
 
-// giveUpPause is how long a server goes on with a state that differs when it has given one up before: then it is not the state that is wrong.
+// giveUpPause is how long a server goes on with a state that differs when it has given one up before: then it may not be the state that is wrong.
 const giveUpPause = 10 * time.Minute
 
 // stateIs tells the leader. An observer that hears of the leader from another server is not compared: that one does not know whether its own state is right.
@@ -81,16 +81,16 @@ func (c *Core) judge() {
 	for _, l := range c.lead.learners {
 		state := &l.compared
 		switch {
-		case !state.differs || state.told:
+		case !state.differs || state.told != 0 && c.now-state.told < giveUpPause:
 		case c.active.quorum(func(id kernel.ServerID) bool {
 			return id == c.self || c.voterWith(id, func(other *comparison) bool { return other.agreed >= state.since && other.agreedIn > state.sinceIn })
 		}):
-			state.told = true
+			state.told = max(c.now, 1)
 			c.send(l.link, kernel.Message{Type: peer.Diverged, Zxid: state.since, Payload: peer.AppendDiverged(nil, state.theirs, state.own)})
 		case c.active.quorum(func(id kernel.ServerID) bool {
 			return c.voterWith(id, func(other *comparison) bool { return other.differs && other.by == state.by })
 		}):
-			state.told = true
+			state.told = max(c.now, 1)
 			c.giveUp(&kernel.DivergedError{Zxid: state.since, Own: state.own, Theirs: state.theirs})
 			return
 		}

@@ -99,7 +99,10 @@ func (m *Machine) depart(session int64) {
 // departBare takes the shares of those nodes off the state digest that nobody has noted yet.
 func (m *Machine) departBare(o *owned) {
 	for i, path := range o.paths {
-		if n := m.at(path); o.shares[i].state == 0 && n != nil {
+		if o.shares[i].state != 0 {
+			continue
+		}
+		if n := m.at(path); n != nil {
 			m.counts.state -= m.stateShare(path, n)
 		}
 	}
