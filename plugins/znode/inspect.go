@@ -41,7 +41,7 @@ var errNoConfig = errors.New("a change of the configuration that holds none")
 // digests are the last recorded ones of some kind, by rising zxid.
 type digests struct {
 	list []recordedDigest
-	n    int
+	n    int // the oldest, once there are as many as are kept
 }
 
 type recordedDigest struct {
@@ -60,8 +60,10 @@ func (d *digests) add(zxid int64, digest uint64, keep int) {
 		d.list = append(d.list, recordedDigest{zxid, digest})
 		return
 	}
-	d.list[d.n%keep] = recordedDigest{zxid, digest}
-	d.n++
+	d.list[d.n] = recordedDigest{zxid, digest}
+	if d.n++; d.n == keep {
+		d.n = 0
+	}
 }
 
 // at finds the one of a position, the last if there are several.
@@ -87,7 +89,7 @@ func (m *Machine) recordDigest() {
 // Digests implements inspect.Machine.
 func (m *Machine) Digests(yield func(zxid kernel.Zxid, version int32, digest uint64) bool) {
 	m.tree.RLock()
-	start := m.digests.n % digestsKept
+	start := m.digests.n
 	var list []recordedDigest
 	if start < len(m.digests.list) {
 		list = append(list, m.digests.list[start:]...)
