@@ -1,7 +1,7 @@
 // Package kernel is Zooid's small core: the interfaces of its layers, the node that drives them, and the registry of plugins.
 //
 // Read kernel.go first: the interfaces stand there in the order in which a write meets them. step.go holds the inputs and effects of the pure
-// protocol cores, registry.go how plugins are found and configured (nearest.go: the name that was probably meant), node.go the life of a server.
+// protocol cores, registry.go how plugins are found and configured (nearest.go: the name that was probably meant), node.go the life of a server, digest.go what servers do whose states differ.
 //
 // The write path, by the names of its stages (DESIGN, The hot write path):
 //

@@ -4,7 +4,7 @@ package kernel
 func (l *loopState) perform(e *Effects) {
 	n := l.node
 	for _, report := range e.Reports {
-		if n.note(report) {
+		if n.note(report) || n.noteDivergence(report) {
 			continue
 		}
 		n.cfg.Logger.Warn("protocol", "reason", report.Error())
@@ -15,6 +15,10 @@ func (l *loopState) perform(e *Effects) {
 	began := false
 	if e.Role != nil {
 		began = l.changeRole(*e.Role)
+	}
+	if e.GiveUp {
+		n.repairing.Store(true)
+		l.abandonState()
 	}
 	if e.Config != nil {
 		l.configure(*e.Config)
@@ -39,6 +43,9 @@ func (l *loopState) perform(e *Effects) {
 	if began { // behind the history that the new role inherits: nobody is served a state that lacks it
 		l.begin()
 		n.apply.put(applyJob{established: l.role.Incarnation})
+	}
+	for i := range e.Compare {
+		l.compare(&e.Compare[i])
 	}
 	for i := range e.Deliver {
 		l.deliver(&e.Deliver[i])
@@ -91,9 +98,7 @@ func (l *loopState) performDisk(e *Effects) {
 		l.spilled, l.history = 0, 0
 		l.committed = e.Restore.Zxid
 		n.inherited.Store(0)
-		n.holding.Store(false)
-		n.whole.Store(false)
-		l.hangUp(CloseStateReplaced)
+		l.abandonState()
 		n.disk.put(diskJob{restore: e.Restore})
 	}
 	for i := range e.ReadLog {
@@ -111,6 +116,13 @@ func (l *loopState) performDisk(e *Effects) {
 		n.flow.carry(recordsSize(e.Append))
 		n.disk.put(diskJob{appendID: e.Ordered, records: append(n.recordBuffers.get(len(e.Append)), e.Append...)})
 	}
+}
+
+// abandonState: nothing of the state is shown any more, and clients go elsewhere.
+func (l *loopState) abandonState() {
+	l.node.holding.Store(false)
+	l.node.whole.Store(false)
+	l.hangUp(CloseStateReplaced)
 }
 
 // cut forgets what is truncated from the log.

@@ -16,6 +16,7 @@ type Figures struct {
 	Proposed, Committed int64
 	Diffs, Snapshots    int64
 	Proposals           Sizes
+	Divergences         int64 // how often a state was found to differ: this server's, or that of one that it leads
 	Looks               int64 // how often this server asked for an election
 	// Elections are from the question to the answer, FollowerSyncs and ObserverSyncs from the answer until the leader says that this server is up to date, Unavailable from losing one
 	// established role until clients are served in the next, SnapshotWrites those to the snapshot store.

@@ -60,6 +60,7 @@ func (l *loopState) init(n *Node) {
 	l.servingOnce = make(chan struct{})
 	l.lastTick = n.cfg.Now()
 	l.surveyor, _ = n.parts.Broadcast.(Surveyor)
+	n.digester, _ = n.parts.Machine.(Digester)
 }
 
 // runLoop is the loop goroutine.
@@ -255,6 +256,9 @@ func (l *loopState) tick(now time.Time) {
 	stalled := now.Sub(l.lastTick) > n.cfg.TickTime*3/2
 	l.lastTick = now
 	l.step([]Input{Tick{Half: true}})
+	if state, ok := n.stateDigest(); ok {
+		l.step([]Input{state})
+	}
 	// What the machine asks for is never dropped while this server leads, also while writes are refused: it has marked sessions as closing by then.
 	if own := n.parts.Machine.Tick(now, stalled); len(own) > 0 && l.role.Role == Leading {
 		for _, req := range own {

@@ -89,6 +89,7 @@ type Node struct {
 	serving     atomic.Bool
 	holding     atomic.Bool  // clients keep their connections, and their writes wait, while there is no leader
 	lost        atomic.Int64 // in monotonic time: when this server stopped serving
+	digester    Digester     // the machine, nil if it is none
 	whole       atomic.Bool  // the state is one that was served, or was there at the start: not what a snapshot that is being taken over leaves
 	repairing   atomic.Bool  // this server has lost what it had, and was not brought up to date since
 	ensemble    atomic.Pointer[Ensemble]

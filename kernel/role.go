@@ -161,6 +161,9 @@ func (n *Node) nowServing(incarnation uint64) {
 	n.cfg.Repair.end()
 	n.serving.Store(true)
 	n.holding.Store(false)
+	if state, ok := n.stateDigest(); ok { // the end of a synchronization
+		n.inputs.put(state)
+	}
 	select {
 	case <-n.loop.servingOnce:
 	default:

@@ -159,6 +159,17 @@ type (
 		Result any
 		Err    error
 	}
+	// StateIs is the digest of this server's state at a position that it has applied. It comes every half tick and when this server begins to serve, while the digest is known.
+	StateIs struct {
+		Zxid   Zxid
+		Digest uint64
+	}
+	// StateCompared completes a CompareState whose position is known here.
+	StateCompared struct {
+		Link        LinkID
+		Zxid        Zxid
+		Own, Theirs uint64
+	}
 	// Retire ends the role in an orderly way (drain, rolling restart).
 	Retire struct{}
 )
@@ -185,6 +196,8 @@ func (LogRead) input()       {}
 func (SnapshotBegun) input() {}
 func (Restored) input()      {}
 func (Ran) input()           {}
+func (StateIs) input()       {}
+func (StateCompared) input() {}
 func (Retire) input()        {}
 
 // Effects is what the node must do now. All of it may start at once: nothing in Send waits for anything in Append.
@@ -211,6 +224,11 @@ type Effects struct {
 	Release []LinkID
 	// Restore replaces the whole state by a snapshot that arrives. The log is reset first (durably), so that a crash in between is seen at the next start.
 	Restore *RestoreState
+
+	// Compare asks what the state's digest was here where a peer's is known. What is not known here, not any more or not yet, is not answered.
+	Compare []CompareState
+	// GiveUp says that this server's state is not that of its ensemble: nothing of it is to be served any more. A snapshot is to take its place; Role comes in the same Step.
+	GiveUp bool
 
 	// Held is how many bytes of what has come the core keeps until the disk has answered.
 	Held int
@@ -252,7 +270,7 @@ func (e *Effects) Clear() {
 	clear(e.Requests)
 	clear(e.Reports)
 	*e = Effects{Send: e.Send[:0], Dial: e.Dial[:0], Hangup: e.Hangup[:0], Flush: e.Flush[:0], Append: e.Append[:0], ReadLog: e.ReadLog[:0], Run: e.Run[:0], Snapshots: e.Snapshots[:0],
-		Release: e.Release[:0], Barriers: e.Barriers[:0], Deliver: e.Deliver[:0], Requests: e.Requests[:0], Reports: e.Reports[:0]}
+		Release: e.Release[:0], Barriers: e.Barriers[:0], Deliver: e.Deliver[:0], Requests: e.Requests[:0], Reports: e.Reports[:0], Compare: e.Compare[:0]}
 }
 
 // DeliveryKind says what a Delivery is about.
@@ -313,6 +331,12 @@ type (
 		Link LinkID
 		Zxid Zxid
 		Body io.Reader
+	}
+	// CompareState is the digest of a peer's state.
+	CompareState struct {
+		Link   LinkID
+		Zxid   Zxid
+		Digest uint64
 	}
 	// Run is work of the plugin's own, off the loop.
 	Run struct {

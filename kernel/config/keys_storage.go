@@ -28,7 +28,7 @@ var storageKeys = []Key{
 	{Name: "serializeLastProcessedZxid.enabled", Kind: Lenient, Default: "true", Group: "Storage and durability", Status: Later,
 		Doc: "Write the last zxid into snapshots in ZooKeeper's format."},
 	{Name: "digest.enabled", Kind: Lenient, Default: "true", Group: "Storage and durability", field: func(c *Config) any { return &c.Storage.Digest },
-		Doc: "Keep a digest of the tree and compare it with the one in transactions."},
+		Doc: "Keep a digest of the tree and compare it with the one in transactions; compare states with other servers of Zooid."},
 	{Name: "db.autocreate", Kind: Lenient, Default: "true", Group: "Storage and durability", Status: Ignored, field: func(c *Config) any { return &c.Storage.AutoCreate },
 		Doc: "false: a server of ZooKeeper with an empty directory does not vote before it has synchronized, unless a file named initialize is there. One of Zooid never does, unless every voter is empty."},
 	{Name: "closeSessionTxn.enabled", Kind: Lenient, Default: "true", Group: "Storage and durability", field: func(c *Config) any { return &c.Storage.CloseSessionPaths },

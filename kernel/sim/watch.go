@@ -19,6 +19,7 @@ type watch struct {
 	decided  []record                    // I1 to I3, I7: the one sequence that every server applies a prefix of
 	index    map[kernel.Zxid]int         // into decided
 	leaders  map[kernel.Epoch]leadership // I8
+	states   map[kernel.Zxid]uint64      // I17: the digest of the state at a position, nil when a server was altered
 	cluster  kernel.ClusterID            // that the first established role has agreed on; every server has a proposal of its own
 }
 
@@ -29,7 +30,7 @@ type record struct {
 }
 
 func (c *watch) init(w *World, e kernel.Ensemble) {
-	*c = watch{w: w, ensemble: e, seed: maphash.MakeSeed(), index: map[kernel.Zxid]int{}, leaders: map[kernel.Epoch]leadership{}}
+	*c = watch{w: w, ensemble: e, seed: maphash.MakeSeed(), index: map[kernel.Zxid]int{}, leaders: map[kernel.Epoch]leadership{}, states: map[kernel.Zxid]uint64{}}
 }
 
 // leadership is who leads an epoch, and since when.
@@ -119,6 +120,21 @@ func (c *watch) applied(s *Server, have kernel.Zxid, txns []kernel.Committed) {
 	}
 }
 
+// digested checks that a server's state at a position is that of all others that were there (I17).
+func (c *watch) digested(m *watchedMachine, at kernel.Zxid) {
+	digest, ok := m.StateDigestAt(at)
+	if !ok || c.states == nil {
+		return
+	}
+	if want, known := c.states[at]; known && digest != want {
+		c.w.Fail("the state of server %d has digest %x at %s, that of another server had %x (I17)", m.server.id, digest, at, want)
+	}
+	c.states[at] = digest
+}
+
+// Altered: somebody has altered the state of a server, and states may differ from now on.
+func (w *World) Altered() { w.watch.states = nil }
+
 // committed checks that a quorum has a transaction that is applied for the first time; of a change of the configuration a quorum in both (I10, I21).
 func (c *watch) committed(s *Server, r record, data []byte) {
 	durably := func(id kernel.ServerID) bool { return c.w.Server(id).durably(r) }
@@ -181,6 +197,25 @@ type watchedMachine struct {
 func (m *watchedMachine) Apply(txns []kernel.Committed) {
 	m.server.world.watch.applied(m.server, m.Position(), txns)
 	m.StateMachine.Apply(txns)
+	for i := range txns {
+		m.server.world.watch.digested(m, txns[i].Zxid)
+	}
+}
+
+// StateDigest implements kernel.Digester.
+func (m *watchedMachine) StateDigest() (at kernel.Zxid, digest uint64, ok bool) {
+	if d, is := m.StateMachine.(kernel.Digester); is {
+		return d.StateDigest()
+	}
+	return 0, 0, false
+}
+
+// StateDigestAt implements kernel.Digester.
+func (m *watchedMachine) StateDigestAt(z kernel.Zxid) (digest uint64, ok bool) {
+	if d, is := m.StateMachine.(kernel.Digester); is {
+		return d.StateDigestAt(z)
+	}
+	return 0, false
 }
 
 func (m *watchedMachine) Restore(r io.Reader, zxid kernel.Zxid) error {

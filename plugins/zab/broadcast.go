@@ -75,6 +75,8 @@ func (c *Core) fromLearner(link kernel.LinkID, m *kernel.Message) {
 		err = fmt.Errorf("sent %s", peer.TypeName(m.Type))
 	case m.Type == peer.Ping:
 		err = c.pinged(l, m)
+	case m.Type == peer.State && l.caps.Has(peer.StateDigests):
+		err = c.hearState(l, m)
 	case m.Type == peer.Request:
 		err = c.asksFor(l, m)
 	case m.Type == peer.Revalidate:

@@ -71,6 +71,7 @@ type Core struct {
 	roll      uint32 // settings.RollAfter, lower in tests
 	limit     uint32
 	suggested kernel.ServerID
+	gaveUp    time.Duration     // when this server gave its state up last; 0: never
 	decided   bool              // by a change of the configuration: everybody hears of suggested
 	caps      peer.Capabilities // what this server announces; tests take it away, and have a server of ZooKeeper's kind
 	broken    error
@@ -113,7 +114,7 @@ func NewCore(s Settings) *Core {
 }
 
 // capabilities are what a server of Zooid announces to its peers.
-var capabilities = peer.Capabilities{Version: 1, Bits: peer.Batches | peer.CumulativeAcks | peer.ChunkedSnapshots | peer.BarrierOnSync}
+var capabilities = peer.Capabilities{Version: 1, Bits: peer.Batches | peer.CumulativeAcks | peer.ChunkedSnapshots | peer.BarrierOnSync | peer.StateDigests}
 
 // Position implements kernel.Broadcast. There is none while an epoch is being established, which includes the moment in which a leader near the end
 // of its counter begins a new one: requests wait, nobody is refused.
@@ -201,6 +202,10 @@ func (c *Core) take(i kernel.Input) {
 		c.askLeader(i)
 	case kernel.Answer:
 		c.answer(i)
+	case kernel.StateIs:
+		c.stateIs(i)
+	case kernel.StateCompared:
+		c.compared(i)
 	case kernel.Retire:
 		c.retire()
 	case kernel.ConfigIs:

@@ -12,7 +12,7 @@
 // Whoever lost it that way cannot lead, but still counts as a witness: nobody who has less may lead with its promise.
 //
 // Files: core.go (inputs, roles, phases), disk.go, words.go (the durable words), quorum.go (who has come how far, in all active configurations), tail.go (the end of the log in memory);
-// leader.go (discovery), learners.go (what a learner needs), catchup.go (how it gets that), broadcast.go (proposals, acknowledgements, syncs, time); learner.go (the handshake), history.go
+// leader.go (discovery), learners.go (what a learner needs), catchup.go (how it gets that), broadcast.go (proposals, acknowledgements, syncs, time), compare.go (whose state differs); learner.go (the handshake), history.go
 // (synchronization as a learner), follow.go (broadcast as one), observermaster.go (a follower with observers of its own); reconfig.go (changes of the configuration), cluster.go (the
 // ensemble's id), recover.go (a new ensemble from a survivor), survey.go (what administrators see of learners), settings.go.
 //

@@ -93,6 +93,8 @@ func (c *Core) hearBroadcast(m *kernel.Message) error {
 		c.effects.Deliver = append(c.effects.Deliver, kernel.Delivery{Kind: kernel.HeartbeatDue, Link: l.link, Zxid: m.Zxid})
 	case peer.Revalidate:
 		c.hearAnswer(m)
+	case peer.Diverged:
+		return c.hearDiverged(m)
 	case peer.Sync:
 		if len(l.syncs) == 0 {
 			return errors.New("no sync was asked for")

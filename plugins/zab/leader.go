@@ -32,10 +32,11 @@ type leading struct {
 
 	acked servers // voters that have accepted the history: NEWLEADER's acks
 
-	durable  *tracker // up to where each voter's log is durable
-	answered *tracker // which round of pings each voter has answered
-	round    uint64   // of pings
-	another  bool     // a barrier waits for a round that has not begun
+	durable     *tracker // up to where each voter's log is durable
+	answered    *tracker // which round of pings each voter has answered
+	comparisons uint64   // of states
+	round       uint64   // of pings
+	another     bool     // a barrier waits for a round that has not begun
 
 	snapshots int         // under way to observers
 	diffs     int         // the same of transactions that they lack

@@ -22,6 +22,7 @@ type learning struct {
 	retry  time.Duration // when to dial again, 0: a dial is under way
 	heard  uint64        // half tick of the leader's last sign of life
 
+	compares   bool // the leader compares states
 	confirms   bool // the leader's barriers confirm that it leads
 	cumulative bool // between servers of Zooid: batches, cumulative acknowledgements and commits
 	fresh      bool // the promise is new: it may count
@@ -311,6 +312,7 @@ func (c *Core) hearEpoch(m *kernel.Message) error {
 	}
 	l.cumulative = caps.Shared(c.caps).Has(peer.Batches | peer.CumulativeAcks)
 	l.confirms = caps.Shared(c.caps).Has(peer.BarrierOnSync)
+	l.compares = caps.Shared(c.caps).Has(peer.StateDigests)
 	l.fresh = e > c.words.accepted
 	c.epoch, c.words.accepted = e, e
 	if c.empty && l.fresh {

@@ -59,6 +59,7 @@ type learner struct {
 	deadline uint64 // up to which it counts as synchronized
 	marked   kernel.Zxid
 	markedAt uint64            // when marked was the newest proposal sent to it
+	compared comparison        // of its state with the leader's
 	pinged   uint64            // the last round of pings that it was sent; it gets every round from UPTODATE on
 	answered uint64            // the last one that it has answered: answers come in order
 	syncs    []kernel.Zxid     // SYNCs that wait until it has been told this much

@@ -118,6 +118,10 @@ func (d *driver) run(t *testing.T, td *datadriven.TestData) string {
 	case "answer":
 		kind := map[string]kernel.DeliveryKind{"heartbeat": kernel.HeartbeatDue, "question": kernel.SessionAsked}[td.CmdArgs[0].Key]
 		in = append(in, kernel.Answer{To: kernel.Delivery{Kind: kind, Link: d.link(t, td), Zxid: 1}, Payload: []byte{}})
+	case "state-is":
+		in = append(in, kernel.StateIs{Zxid: scanZxid(t, td, "zxid"), Digest: uint64(number(t, td, "digest", 0))})
+	case "compared":
+		in = append(in, kernel.StateCompared{Link: d.link(t, td), Zxid: scanZxid(t, td, "zxid"), Own: uint64(number(t, td, "own", 0)), Theirs: uint64(number(t, td, "theirs", 0))})
 	case "retire":
 		in = append(in, kernel.Retire{})
 	case "tick":
@@ -343,8 +347,9 @@ func trace(z kernel.Zxid) string {
 	return fmt.Sprintf("%d:%d", z.Epoch(), z.Counter())
 }
 
-// packet reads: TYPE ZXID [key=value ...]. What a packet carries is made of: sid, plain, config (LearnerInfo); zooid, fresh (LEADERINFO); cluster (both, and NEWLEADER); current, claim (ACKEPOCH); to (batches: ZXID is the
-// first then); session, cxid, op (REQUEST); text; null.
+// packet reads: TYPE ZXID [key=value ...]. What a packet carries is made of: sid, plain, older, config (LearnerInfo); zooid, fresh (LEADERINFO); cluster (both, and NEWLEADER); current, claim (ACKEPOCH); to (batches: ZXID is the
+// first then); session, cxid, op (REQUEST); digest (STATE); own, quorum (DIVERGED);
+// text; null.
 func packet(t *testing.T, line string) kernel.Message {
 	fields := strings.Fields(line)
 	m := kernel.Message{Zxid: parseZxid(t, fields[1])}
@@ -366,6 +371,9 @@ func packet(t *testing.T, line string) kernel.Message {
 	caps := capabilities
 	if text, ok := arg["cluster"]; ok {
 		caps.Cluster = parseCluster(t, text)
+	}
+	if _, older := arg["older"]; older {
+		caps.Bits &^= peer.StateDigests
 	}
 	if _, plain := arg["plain"]; plain {
 		caps = peer.Capabilities{}
@@ -409,6 +417,10 @@ func packet(t *testing.T, line string) kernel.Message {
 			m.Payload = []byte(configText(serverIDs(t, ids), serverIDs(t, arg["observers"]), parseZxid(t, arg["version"])))
 		}
 		m.Payload = peer.AppendNewLeader(nil, string(m.Payload), caps)
+	case peer.State:
+		m.Payload = peer.AppendState(nil, uint64(num("digest")))
+	case peer.Diverged:
+		m.Payload = peer.AppendDiverged(nil, uint64(num("own")), uint64(num("quorum")))
 	case peer.Ping, peer.Revalidate:
 		m.Payload = []byte{}
 	case peer.Snap, peer.ChunkedSnap:

@@ -27,6 +27,9 @@ func describe(c *Core, e *kernel.Effects) string {
 	if e.Role != nil {
 		line("role %s epoch %d established=%v", e.Role.Role, e.Role.Epoch, e.Role.Established)
 	}
+	if e.GiveUp {
+		line("give the state up")
+	}
 	if e.Config != nil {
 		line("configuration of version %s in force", trace(e.Config.Version))
 	}
@@ -93,6 +96,9 @@ func describe(c *Core, e *kernel.Effects) string {
 	}
 	for _, id := range e.Barriers {
 		line("barrier %d passed", id)
+	}
+	for _, s := range e.Compare {
+		line("compare the state of %d at %s: %d", s.Link.Peer, trace(s.Zxid), s.Digest)
 	}
 	for _, d := range e.Deliver {
 		line("deliver %s from %d", [...]string{"heartbeat", "touches", "question", "answer"}[d.Kind], d.Link.Peer)
@@ -167,6 +173,12 @@ func describePacket(m *kernel.Message) string {
 			s += " " + string(text[i:])
 		}
 		s += describeCluster(caps.Cluster)
+	case peer.State:
+		digest, err := peer.DecodeState(m.Payload)
+		s += fmt.Sprintf(" digest=%d %v", digest, errText(err))
+	case peer.Diverged:
+		learners, quorums, err := peer.DecodeDiverged(m.Payload)
+		s += fmt.Sprintf(" own=%d quorum=%d %v", learners, quorums, errText(err))
 	case peer.Ping:
 		if m.Payload != nil {
 			s += " answer"

@@ -12,6 +12,7 @@ import (
 type aclList struct {
 	entries []wire.ACL
 	open    wire.Perms
+	hash    uint64 // for the state digest, of a list that nodes hold
 }
 
 func newACLList(entries []wire.ACL) *aclList {
@@ -27,8 +28,15 @@ func newACLList(entries []wire.ACL) *aclList {
 	return l
 }
 
+// heldACLList is a list that nodes are to hold.
+func heldACLList(entries []wire.ACL) *aclList {
+	l := newACLList(entries)
+	l.hash = hashOfACL(entries)
+	return l
+}
+
 // openACL is index 0 of every table.
-var openACL = newACLList(wire.OpenACL)
+var openACL = heldACLList(wire.OpenACL)
 
 const openIndex uint32 = 0
 
@@ -53,7 +61,7 @@ func (t *aclTable) load(index uint32, refs int64, entries []wire.ACL) {
 		t.lists = append(t.lists, nil)
 		t.refs = append(t.refs, 0)
 	}
-	t.lists[index] = newACLList(entries)
+	t.lists[index] = heldACLList(entries)
 	t.refs[index] = refs
 	t.byText[string(wire.AppendACLs(nil, entries))] = index
 }
@@ -90,7 +98,7 @@ func (t *aclTable) hold(entries []wire.ACL) uint32 {
 			t.lists = append(t.lists, nil)
 			t.refs = append(t.refs, 0)
 		}
-		t.lists[index] = newACLList(append([]wire.ACL(nil), entries...))
+		t.lists[index] = heldACLList(append([]wire.ACL(nil), entries...))
 		t.byText[string(t.text)] = index
 	}
 	if index != openIndex {

@@ -127,7 +127,8 @@ func (m *Machine) applyOne(c *kernel.Committed) (cost int) {
 		m.applyOp(t)
 	}
 	m.tree.Advance(a.zxid)
-	m.digests.record(a.zxid, m.counts.digest)
+	m.recordDigest()
+	m.recordState()
 	if check {
 		m.compareDigest(kernel.Zxid(a.zxid), digest)
 	}
@@ -235,7 +236,7 @@ func (m *Machine) applyOp(t *wire.Txn) {
 
 func (m *Machine) applyCreateSession(t *wire.Txn) {
 	a := &m.applying
-	m.sessions.add(kernel.SessionID(a.session), t.TimeoutMs)
+	m.counts.state += m.sessions.add(kernel.SessionID(a.session), t.TimeoutMs)
 	m.tree.SetSide(sessionKey(a.session), sessionValue(t.TimeoutMs))
 }
 
@@ -258,7 +259,8 @@ func (m *Machine) applyCloseSession(req *kernel.Request, t *wire.Txn) {
 			m.applyDelete(path)
 		}
 	}
-	conn := m.sessions.remove(kernel.SessionID(a.session))
+	conn, state := m.sessions.remove(kernel.SessionID(a.session))
+	m.counts.state -= state
 	m.tree.DeleteSide(sessionKey(a.session))
 	if conn == nil {
 		return

@@ -21,23 +21,26 @@ func (m *Machine) at(path string) *tree.Node {
 	return n
 }
 
-// put stores a new version of a node; old is nil for a new one.
+// put stores a new version of a node; old is nil for a new one. Both hold their ACLs.
 func (m *Machine) put(path string, old, n *tree.Node) {
 	if old != nil {
 		n.ID = old.ID
 		m.counts.digest -= uint64(old.Hash)
+		m.counts.state -= m.stateShare(path, old)
 		m.counts.bytes += int64(len(n.Data)) - int64(len(old.Data))
 	} else {
 		m.counts.nodes++
 		m.counts.bytes += int64(len(path) + len(n.Data))
 	}
+	state := m.stateShare(path, n)
 	m.counts.digest += uint64(n.Hash)
+	m.counts.state += state
 	m.tree.Put(path, n)
 	if n.Owner == 0 {
 		return
 	}
 	if m.ephemeral(n) {
-		s := share{n.Hash, uint32(len(path) + len(n.Data))}
+		s := share{n.Hash, uint32(len(path) + len(n.Data)), state}
 		m.ephemerals.set(n.Owner, path, s)
 		m.tree.SetSide(ephemeralKey(n.Owner, path), s.encode())
 	} else {
@@ -166,6 +169,7 @@ func (m *Machine) removeNode(path string, n *tree.Node) {
 	m.counts.nodes--
 	m.counts.bytes -= int64(len(path) + len(n.Data))
 	m.counts.digest -= uint64(n.Hash)
+	m.counts.state -= m.stateShare(path, n)
 	m.tree.Delete(path)
 	if m.ephemeral(n) {
 		m.ephemerals.remove(n.Owner, path)
@@ -218,7 +222,7 @@ func (m *Machine) replaceACL(path string, old *tree.Node, list []wire.ACL, versi
 	n.ACL = m.acls.hold(list)
 	n.Aversion = version
 	n.Hash = m.applyHash.restat(path, old, &n)
-	m.acls.release(old.ACL)
 	m.put(path, old, &n)
+	m.acls.release(old.ACL)
 	return &n
 }

@@ -74,6 +74,10 @@ func (m *Machine) hidden(n *tree.Node) bool {
 // depart makes all nodes of the session under way invisible. The visibility lock is held.
 func (m *Machine) depart(session int64) {
 	o := m.ephemerals.take(session)
+	m.counts.state -= o.state
+	if o.bare > 0 {
+		m.departBare(o)
+	}
 	for i := range o.sums {
 		u := &o.sums[i]
 		m.counts.nodes -= int64(u.nodes)
@@ -90,6 +94,18 @@ func (m *Machine) depart(session int64) {
 	m.departed = append(m.departed[:len(m.departed):len(m.departed)], &departure{session: session, owned: o})
 	m.tree.SetSide(departedKey(session), nil)
 	m.reap()
+}
+
+// departBare takes the shares of those nodes off the state digest that nobody has noted yet.
+func (m *Machine) departBare(o *owned) {
+	for i, path := range o.paths {
+		if o.shares[i].state != 0 {
+			continue
+		}
+		if n := m.at(path); n != nil {
+			m.counts.state -= m.stateShare(path, n)
+		}
+	}
 }
 
 // departFromQuotas takes the nodes off the usage of the quota roots. Nodes with the same parent have the same root, unless one of them is a root itself.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/zooid-project/zooid/kernel"
+	"github.com/zooid-project/zooid/sdk/jute"
 	"github.com/zooid-project/zooid/sdk/wire"
 	"github.com/zooid-project/zooid/stores/memnodes"
 	"github.com/zooid-project/zooid/stores/pebble"
@@ -344,7 +345,7 @@ func (d *driver) check() error {
 	}
 	defer v.Close()
 	var nodes, size int64
-	var digest uint64
+	var digest, state uint64
 	owned := 0
 	refs := map[uint32]int64{}
 	h := hasher{enabled: m.set.digest}
@@ -355,6 +356,7 @@ func (d *driver) check() error {
 			d.t.Errorf("%s: its share of the digest is %x, not %x", path, h.share(path, n), n.Hash)
 		}
 		digest += uint64(n.Hash)
+		state += m.stateShare(path, n)
 		refs[n.ACL]++
 		if m.ephemeral(n) {
 			owned++
@@ -366,6 +368,12 @@ func (d *driver) check() error {
 	})
 	if err != nil {
 		return err
+	}
+	if err := scanRecords(v.ScanSide, sideSession, 9, func(key string, d *jute.Decoder) { state += sessionShare(sessionOf(key), d.Int32()) }); err != nil {
+		return err
+	}
+	if state != m.counts.state || !m.counts.stateKnown {
+		return fmt.Errorf("the state digest is %x and kept is %x, known: %t", state, m.counts.state, m.counts.stateKnown)
 	}
 	if nodes != m.counts.nodes || size != m.counts.bytes || digest != m.counts.digest || owned != m.ephemerals.total {
 		return fmt.Errorf("counted nodes %d bytes %d digest %x ephemerals %d, kept %+v and %d", nodes, size, digest, owned, m.counts, m.ephemerals.total)

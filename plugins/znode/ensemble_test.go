@@ -222,6 +222,6 @@ func dump(d *driver) string {
 		fmt.Fprintf(&b, "session %x %x\n", key[1:], value)
 		return true
 	})
-	fmt.Fprintf(&b, "position %s digest %x\n", d.m.Position(), d.m.counts.digest)
+	fmt.Fprintf(&b, "position %s digest %x, of the state %x\n", d.m.Position(), d.m.counts.digest, d.m.counts.state)
 	return b.String()
 }

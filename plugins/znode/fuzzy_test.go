@@ -58,8 +58,8 @@ func fuzzySnapshot(d *driver, step func()) []byte {
 			name = ""
 		}
 		b = appendSnapshotNode(b, name, &copied)
-		m.put(path, node, &copied) // in memory, where listings begin
 		copied.ACL = node.ACL
+		m.put(path, node, &copied) // in memory, where listings begin
 		l := m.children(path)
 		if err := l.Each(func(name string) bool {
 			waiting = append(waiting, join(path, name))

@@ -11,6 +11,8 @@ type ephemerals struct {
 type owned struct {
 	pathSet
 	shares  []share
+	state   uint64 // of all of them
+	bare    int    // those whose part of the state digest is not known yet
 	parents pathSet
 	sums    []sum // by place in parents
 }
@@ -35,6 +37,10 @@ func (o *owned) count(path string, s share, sign int32) {
 	u.bytes += int64(sign) * int64(s.size)
 	u.data += int64(sign) * (int64(s.size) - int64(len(path)))
 	u.hash += uint64(int64(sign)) * uint64(s.hash)
+	o.state += uint64(int64(sign)) * s.state
+	if s.state == 0 {
+		o.bare += int(sign)
+	}
 	if u.nodes == 0 {
 		o.parents.remove(parent)
 		last := len(o.sums) - 1
@@ -43,10 +49,11 @@ func (o *owned) count(path string, s share, sign int32) {
 	}
 }
 
-// share is a node's part of the digest and its bytes, path and data.
+// share is a node's part of the tree's digest and its bytes, path and data, and its part of the state digest, 0 where an older version did not note it.
 type share struct {
-	hash uint32
-	size uint32
+	hash  uint32
+	size  uint32
+	state uint64
 }
 
 // pathSet is a set that remembers places: removal moves the last path to the gap.
@@ -127,6 +134,19 @@ func (e *ephemerals) set(session int64, path string, s share) {
 	o.count(path, *old, -1)
 	o.count(path, s, 1)
 	*old = s
+}
+
+// share is what is noted of a node.
+func (e *ephemerals) share(session int64, path string) (s share, ok bool) {
+	o := e.bySession[session]
+	if o == nil {
+		return share{}, false
+	}
+	i := o.find(path)
+	if i < 0 {
+		return share{}, false
+	}
+	return o.shares[i], true
 }
 
 func (e *ephemerals) remove(session int64, path string) {

@@ -3,6 +3,7 @@ package znode
 import (
 	"errors"
 	"fmt"
+	"sort"
 
 	"github.com/zooid-project/zooid/kernel"
 	"github.com/zooid-project/zooid/sdk/inspect"
@@ -37,10 +38,10 @@ func (m *Machine) Inspect(data []byte) (kernel.TxnInfo, error) {
 
 var errNoConfig = errors.New("a change of the configuration that holds none")
 
-// digests are the last recorded digests, one in digestEvery transactions.
+// digests are the last recorded ones of some kind, by rising zxid.
 type digests struct {
 	list []recordedDigest
-	n    int
+	n    int // the oldest, once there are as many as are kept
 }
 
 type recordedDigest struct {
@@ -53,22 +54,42 @@ const (
 	digestsKept = 1000
 )
 
-func (d *digests) record(zxid int64, digest uint64) {
-	if zxid%digestEvery != 0 {
-		return
-	}
-	if len(d.list) < digestsKept {
+// add records one, and forgets the oldest of those that are more than keep.
+func (d *digests) add(zxid int64, digest uint64, keep int) {
+	if len(d.list) < keep {
 		d.list = append(d.list, recordedDigest{zxid, digest})
 		return
 	}
-	d.list[d.n%digestsKept] = recordedDigest{zxid, digest}
-	d.n++
+	d.list[d.n] = recordedDigest{zxid, digest}
+	if d.n++; d.n == keep {
+		d.n = 0
+	}
+}
+
+// at finds the one of a position, the last if there are several.
+func (d *digests) at(zxid int64) (digest uint64, ok bool) {
+	if len(d.list) == 0 {
+		return 0, false
+	}
+	place := func(i int) *recordedDigest { return &d.list[(d.n+i)%len(d.list)] }
+	i := sort.Search(len(d.list), func(i int) bool { return place(i).zxid > zxid }) - 1
+	if i < 0 || place(i).zxid != zxid {
+		return 0, false
+	}
+	return place(i).digest, true
+}
+
+// recordDigest keeps the tree's digest at the present position, if that is one of those. The visibility lock is held.
+func (m *Machine) recordDigest() {
+	if z := m.tree.Position(); z%digestEvery == 0 {
+		m.digests.add(z, m.counts.digest, digestsKept)
+	}
 }
 
 // Digests implements inspect.Machine.
 func (m *Machine) Digests(yield func(zxid kernel.Zxid, version int32, digest uint64) bool) {
 	m.tree.RLock()
-	start := m.digests.n % digestsKept
+	start := m.digests.n
 	var list []recordedDigest
 	if start < len(m.digests.list) {
 		list = append(list, m.digests.list[start:]...)

@@ -29,6 +29,7 @@ type Machine struct {
 	quotas     quotas
 	cleaner    cleaner
 	digests    digests
+	states     digests // at the last positions
 	mismatches int64
 	scratch    []byte
 
@@ -92,20 +93,22 @@ func Open(env kernel.Env, s settings) (*Machine, error) {
 		m.tree.Unlock()
 	}
 	m.tree.Lock()
+	m.recordState()
 	m.reap()
+	m.learnState()
 	m.tree.Unlock()
 	return m, nil
 }
 
 // empty sets everything that follows from the tree to that of an empty one.
 func (m *Machine) empty() {
-	m.counts = counts{}
+	m.counts = counts{stateKnown: true}
 	m.acls.init()
 	m.ephemerals.init()
 	m.departed = nil
 	m.quotas.init()
 	m.cleaner.init()
-	m.digests = digests{}
+	m.digests, m.states = digests{}, digests{}
 	m.spec.reset()
 }
 
@@ -261,12 +264,17 @@ func (m *Machine) compareDigest(zxid kernel.Zxid, want uint64) {
 func (m *Machine) Gauges(set func(name string, value float64)) {
 	m.tree.RLock()
 	nodes, bytes, owned, aged, mismatches := m.counts.nodes, m.counts.bytes, m.ephemerals.total, len(m.cleaner.nodes), m.mismatches
+	known := 0.0
+	if m.stateKnown() {
+		known = 1
+	}
 	m.tree.RUnlock()
 	set("znode_count", float64(nodes+1)) // as ZooKeeper's servers count: the root has two names there
 	set("approximate_data_size", float64(bytes))
 	set("ephemerals_count", float64(owned))
 	set("container_and_ttl_count", float64(aged))
 	set("digest_mismatches_count", float64(mismatches))
+	set("state_digest_known", known)
 	set("watch_count", float64(m.watches.pairs.Load()))
 	m.sessions.mu.RLock()
 	all, local := len(m.sessions.byID), m.sessions.locals

@@ -323,7 +323,7 @@ func (d *driver) viaSnapshot() {
 	if err != nil || zxid != d.m.Position() {
 		d.t.Fatalf("snapshot at %s of %s: %v", zxid, d.m.Position(), err)
 	}
-	digest := d.m.counts.digest
+	digest, state := d.m.counts.digest, d.m.counts.state
 	d.close()
 	d.env.Nodes = d.newStore()
 	d.open()
@@ -331,7 +331,7 @@ func (d *driver) viaSnapshot() {
 		d.t.Fatal(err)
 	}
 	d.m.running.Wait()
-	if d.m.counts.digest != digest || d.m.Position() != zxid || d.m.Flushed() != zxid {
+	if d.m.counts.digest != digest || d.m.counts.state != state || d.m.Position() != zxid || d.m.Flushed() != zxid {
 		d.t.Fatalf("restored to digest %x at %s, want %x at %s", d.m.counts.digest, d.m.Position(), digest, zxid)
 	}
 }

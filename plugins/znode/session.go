@@ -45,6 +45,7 @@ type session struct {
 	local    bool         // no other server knows it
 	rising   bool         // local, and its creation as a global session is prepared: it counts as global already
 	held     bool         // local, and there before the leader was lost
+	state    uint64       // its share of the state digest, 0: it is not known by transactions
 	ahead    bool         // learner: the leader knows it, its creation is not applied here yet
 }
 
@@ -119,8 +120,8 @@ func (s *sessions) Negotiate(asked time.Duration) time.Duration {
 	return min(max(asked, s.m.set.minTimeout), s.m.set.maxTimeout)
 }
 
-// add makes a committed session known, with a full time-out from now. A local session of that id has become a global one.
-func (s *sessions) add(id kernel.SessionID, timeoutMs int32) {
+// add makes a committed session known, with a full time-out from now, and returns by how much that changes the state digest. A local session of that id has become a global one.
+func (s *sessions) add(id kernel.SessionID, timeoutMs int32) (state uint64) {
 	s.seen(int64(id))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,17 +143,20 @@ func (s *sessions) add(id kernel.SessionID, timeoutMs int32) {
 		x.timeout.Store(int64(x.stored))
 	}
 	s.renew(x)
+	was := x.state
+	x.state = sessionShare(int64(id), timeoutMs)
+	return x.state - was
 }
 
-// remove forgets a session and returns the connection that served it here.
-func (s *sessions) remove(id kernel.SessionID) kernel.Connection {
+// remove forgets a session and returns the connection that served it here, and its share of the state digest.
+func (s *sessions) remove(id kernel.SessionID) (conn kernel.Connection, state uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.byID[id]
 	if x == nil {
-		return nil
+		return nil, 0
 	}
-	return s.drop(x)
+	return s.drop(x), x.state
 }
 
 func (s *sessions) drop(x *session) kernel.Connection {

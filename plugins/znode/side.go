@@ -14,11 +14,13 @@ import (
 //
 //	s <session id, 8 bytes>           i32 time-out in milliseconds
 //	a <number, 4 bytes>               i64 references, list of ACLs
-//	e <session id, 8 bytes> <path>    an ephemeral node of the session: u32 share of the digest, u32 bytes of path and data
+//	e <session id, 8 bytes> <path>    an ephemeral node of the session: u32 share of the digest, u32 bytes of path and data, u64 share of the state digest
 //	d <session id, 8 bytes>           nothing: the session has ended, and its ephemeral nodes only wait to be taken out
 //	c <path>                          a container or TTL node: i64 ttl (0: container), i64 mtime, i32 creates, i32 children
 //	q <path>                          a quota root: 1 byte, 1 while its usage is being counted
-//	m                                 i64 nodes, i64 bytes, i64 digest, 1 byte: 1 while the digest is kept
+//	m                                 i64 nodes, i64 bytes, i64 digest, 1 byte: 1 while the digest is kept; i64 state digest, 1 byte: 1 if it began with an empty state
+//
+// Before version 0.2 nothing was noted of the state digest. What stands behind what it knows a version passes over.
 const (
 	sideSession   = "s"
 	sideACL       = "a"
@@ -39,6 +41,9 @@ func aclKey(index uint32) string {
 	return string(binary.BigEndian.AppendUint32([]byte(sideACL), index))
 }
 
+// aclIndex is the number in a key.
+func aclIndex(key string) uint32 { return binary.BigEndian.Uint32([]byte(key[1:])) }
+
 func ephemeralKey(session int64, path string) string {
 	b := make([]byte, 0, 9+len(path))
 	b = binary.BigEndian.AppendUint64(append(b, sideEphemeral...), uint64(session))
@@ -58,7 +63,16 @@ func sessionOf(key string) int64 {
 }
 
 func (s share) encode() []byte {
-	return jute.AppendInt32(jute.AppendInt32(make([]byte, 0, 8), int32(s.hash)), int32(s.size))
+	b := jute.AppendInt32(jute.AppendInt32(make([]byte, 0, 16), int32(s.hash)), int32(s.size))
+	return jute.AppendInt64(b, int64(s.state))
+}
+
+func decodeShare(d *jute.Decoder) share {
+	s := share{hash: uint32(d.Int32()), size: uint32(d.Int32())}
+	if d.Remaining() > 0 {
+		s.state = uint64(d.Int64())
+	}
+	return s
 }
 
 func agedKey(path string) string { return sideAged + path }
@@ -70,6 +84,18 @@ type counts struct {
 	nodes  int64
 	bytes  int64 // of paths and data
 	digest uint64
+	state  uint64 // digest: see statedigest.go
+	// stateKnown: state is that of everything, not only of what has changed since something that an older version has left.
+	stateKnown bool
+}
+
+func decodeCounts(d *jute.Decoder) (c counts, kept bool) {
+	c = counts{nodes: d.Int64(), bytes: d.Int64(), digest: uint64(d.Int64())}
+	kept = d.Bool()
+	if d.Remaining() > 0 {
+		c.state, c.stateKnown = uint64(d.Int64()), d.Bool()
+	}
+	return c, kept
 }
 
 // settle writes what a slice of apply changed beside the nodes. The visibility lock is held.
@@ -81,39 +107,47 @@ func (m *Machine) settle() {
 	b := jute.AppendInt64(m.scratch[:0], m.counts.nodes)
 	b = jute.AppendInt64(b, m.counts.bytes)
 	b = jute.AppendInt64(b, int64(m.counts.digest))
-	m.scratch = jute.AppendBool(b, m.set.digest)
+	b = jute.AppendBool(b, m.set.digest)
+	b = jute.AppendInt64(b, int64(m.counts.state))
+	m.scratch = jute.AppendBool(b, m.counts.stateKnown)
 	m.tree.SetSide(sideCounts, m.scratch)
+}
+
+// scanRecords decodes the records of one kind, with keys of at least keyLen bytes.
+func scanRecords(scan func(prefix string, yield func(key string, value []byte) bool) error, prefix string, keyLen int, decode func(key string, d *jute.Decoder)) error {
+	var bad error
+	err := scan(prefix, func(key string, value []byte) bool {
+		d := jute.NewDecoder(value)
+		if len(key) < keyLen {
+			bad = fmt.Errorf("record %q: its key is too short", key)
+		} else if decode(key, &d); d.Err() != nil {
+			bad = fmt.Errorf("record %q: %w", key, d.Err())
+		}
+		return bad == nil
+	})
+	if err == nil {
+		err = bad
+	}
+	return err
 }
 
 // load rebuilds what the machine keeps in memory from the flushed records. Called at start, before anything else.
 func (m *Machine) load() error {
-	var bad error
 	each := func(prefix string, keyLen int, decode func(key string, d *jute.Decoder)) error {
-		err := m.tree.ScanSide(prefix, func(key string, value []byte) bool {
-			d := jute.NewDecoder(value)
-			if len(key) < keyLen {
-				bad = fmt.Errorf("record %q: its key is too short", key)
-			} else if decode(key, &d); d.Err() != nil {
-				bad = fmt.Errorf("record %q: %w", key, d.Err())
-			}
-			return bad == nil
-		})
-		if err == nil {
-			err = bad
-		}
-		return err
+		return scanRecords(m.tree.ScanSide, prefix, keyLen, decode)
 	}
 	steps := []func() error{
 		func() error {
 			return each(sideCounts, 1, func(_ string, d *jute.Decoder) {
-				m.counts = counts{nodes: d.Int64(), bytes: d.Int64(), digest: uint64(d.Int64())}
-				m.keepDigest(d.Bool())
+				var kept bool
+				m.counts, kept = decodeCounts(d)
+				m.keepDigest(kept)
 			})
 		},
 		func() error {
 			defer m.acls.loaded()
 			return each(sideACL, 5, func(key string, d *jute.Decoder) {
-				m.acls.load(binary.BigEndian.Uint32([]byte(key[1:])), d.Int64(), wire.DecodeACLs(d, nil))
+				m.acls.load(aclIndex(key), d.Int64(), wire.DecodeACLs(d, nil))
 			})
 		},
 		func() error {
@@ -123,7 +157,7 @@ func (m *Machine) load() error {
 		},
 		func() error {
 			return each(sideEphemeral, 9, func(key string, d *jute.Decoder) {
-				m.ephemerals.set(sessionOf(key), key[9:], share{uint32(d.Int32()), uint32(d.Int32())})
+				m.ephemerals.set(sessionOf(key), key[9:], decodeShare(d))
 			})
 		},
 		func() error {

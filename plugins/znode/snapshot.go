@@ -181,6 +181,7 @@ func (m *Machine) Restore(in io.Reader, zxid kernel.Zxid) error {
 	if n := m.at(wire.ConfigPath); m.ensemble.Text != "" && n.Mzxid <= int64(m.ensemble.Version) { // what another server wrote without a transaction does not count here
 		m.writeConfig(m.ensemble)
 	}
+	m.recordState()
 	m.settle()
 	m.tree.Unlock()
 	return m.tree.Flush(context.Background())
@@ -199,7 +200,7 @@ func (r *restoring) read() error {
 		}
 		id, timeout := int64(binary.BigEndian.Uint64(b)), int32(binary.BigEndian.Uint32(b[8:]))
 		m.tree.Lock()
-		m.sessions.add(kernel.SessionID(id), timeout)
+		m.counts.state += m.sessions.add(kernel.SessionID(id), timeout)
 		m.tree.SetSide(sessionKey(id), sessionValue(timeout))
 		m.tree.Unlock()
 	}

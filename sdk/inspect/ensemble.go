@@ -10,6 +10,7 @@ import (
 func nodeFigures(status kernel.Status, set func(name string, value float64)) {
 	f := status.Figures
 	set("looking_count", float64(f.Looks))
+	set("divergence_count", float64(f.Divergences))
 	set("diff_count", float64(f.Diffs))
 	set("snap_count", float64(f.Snapshots))
 	set("proposal_count", float64(f.Proposed))

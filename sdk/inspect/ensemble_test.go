@@ -11,7 +11,7 @@ import (
 func TestNodeFigures(t *testing.T) {
 	members := []kernel.Member{{ID: 1, Voter: true}, {ID: 2, Voter: true}, {ID: 3, Voter: true}, {ID: 4}}
 	figures := kernel.Figures{
-		RoleSince: time.Now().Add(-time.Hour), Syncs: 4, Diffs: 5, Snapshots: 6, Proposed: 7, Committed: 8, Looks: 9,
+		RoleSince: time.Now().Add(-time.Hour), Syncs: 4, Diffs: 5, Snapshots: 6, Divergences: 10, Proposed: 7, Committed: 8, Looks: 9,
 		Proposals: kernel.Sizes{Count: 3, Last: 20, Min: 10, Max: 30},
 		Elections: kernel.Times{Count: 2, Sum: 25 * time.Millisecond, Min: 5 * time.Millisecond, Max: 20 * time.Millisecond},
 		Learners: []kernel.Learner{
@@ -20,7 +20,7 @@ func TestNodeFigures(t *testing.T) {
 		},
 	}
 	everywhere := map[string]float64{
-		"diff_count": 5, "snap_count": 6, "proposal_count": 7, "commit_count": 8, "looking_count": 9,
+		"diff_count": 5, "divergence_count": 10, "snap_count": 6, "proposal_count": 7, "commit_count": 8, "looking_count": 9,
 		"avg_election_time": 12.5, "min_election_time": 5, "max_election_time": 20, "cnt_election_time": 2, "sum_election_time": 25, "avg_unavailable_time": 0, "cnt_snapshottime": 0,
 	}
 	leader := map[string]float64{

@@ -14,6 +14,7 @@ const (
 	ChunkedSnapshots                   // CHUNKEDSNAP
 	BarrierOnSync                      // SYNC comes after a quorum has confirmed the leader
 	identified                         // a cluster follows the bits: an encoding's own
+	StateDigests                       // STATE and DIVERGED
 )
 
 // capabilityMagic reads "ZOOI".

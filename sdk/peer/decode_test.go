@@ -25,6 +25,8 @@ func TestMalformed(t *testing.T) {
 		"touches, 13 bytes":     func() error { return Touches(make([]byte, 13), func(Touch) { t.Error("called") }) },
 		"revalidate":            func() error { _, err := DecodeRevalidate(make([]byte, 13)); return err },
 		"revalidated":           func() error { _, err := DecodeRevalidated(make([]byte, 10)); return err },
+		"state":                 func() error { _, err := DecodeState(make([]byte, 7)); return err },
+		"diverged":              func() error { _, _, err := DecodeDiverged(make([]byte, 8)); return err },
 		"notification, 27":      func() error { _, err := DecodeNotification(make([]byte, 27)); return err },
 		"notification, 36":      func() error { _, err := DecodeNotification(make([]byte, 36)); return err },
 		"notification, state": func() error {

@@ -128,6 +128,12 @@ func FuzzPayloads(f *testing.F) {
 				t.Fatal("REVALIDATE")
 			}
 		}
+		if digest, err := DecodeState(b); err == nil && !bytes.Equal(AppendState(nil, digest), b) {
+			t.Fatal("STATE")
+		}
+		if own, theirs, err := DecodeDiverged(b); err == nil && !bytes.Equal(AppendDiverged(nil, own, theirs), b) {
+			t.Fatal("DIVERGED")
+		}
 		n := 0
 		if err := Touches(b, func(Touch) { n++ }); err == nil && n*TouchSize != len(b) {
 			t.Fatal("PING")

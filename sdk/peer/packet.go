@@ -40,6 +40,8 @@ const (
 	Informs           int32 = 65 // down, between servers of Zooid: a batch for observers (Batch)
 	Stream            int32 = 66 // either way, between servers of Zooid: the transport's, a piece of a body
 	ChunkedSnap       int32 = 67 // down, between servers of Zooid: as Snap, in pieces that others go beside
+	State             int32 = 68 // up, between servers of Zooid: the digest of the state at the zxid (AppendState)
+	Diverged          int32 = 69 // down, between servers of Zooid: the state at the zxid was not that of a quorum (AppendDiverged)
 )
 
 // Sizes on the wire, in bytes.
@@ -52,6 +54,7 @@ var names = map[int32]string{
 	Request: "REQUEST", Proposal: "PROPOSAL", Ack: "ACK", Commit: "COMMIT", Ping: "PING", Revalidate: "REVALIDATE", Sync: "SYNC", Inform: "INFORM", CommitAndActivate: "COMMITANDACTIVATE",
 	NewLeader: "NEWLEADER", FollowerInfo: "FOLLOWERINFO", UpToDate: "UPTODATE", Diff: "DIFF", Trunc: "TRUNC", Snap: "SNAP", ObserverInfo: "OBSERVERINFO", LeaderInfo: "LEADERINFO",
 	AckEpoch: "ACKEPOCH", InformAndActivate: "INFORMANDACTIVATE", Proposals: "PROPOSALS", Informs: "INFORMS", Stream: "STREAM", ChunkedSnap: "CHUNKEDSNAP",
+	State: "STATE", Diverged: "DIVERGED",
 }
 
 // TypeName is the name of a packet's type in logs and traces.

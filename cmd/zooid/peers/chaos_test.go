@@ -47,6 +47,11 @@ func TestChaos(t *testing.T) {
 	v.end()
 	w.end()
 	e.compareTrees()
+	for _, m := range e.members {
+		if n := m.figure(t, "zk_divergence_count"); m.kind == zooid && n != 0 {
+			t.Errorf("%s has found %d states that differ", m, n)
+		}
+	}
 	checkMinimums(t, seconds, w, v, f)
 }
 

@@ -46,6 +46,12 @@ func TestRollingUpgrade(t *testing.T) {
 		t.Errorf("only %d writes", acked)
 	}
 	e.compareTrees()
+	for _, m := range e.members { // what the earlier build has left can be compared, and nobody differs
+		eventually(t, m.String()+" knows its state's digest", func() bool { return m.figure(t, "zk_state_digest_known") == 1 })
+		if n := m.figure(t, "zk_divergence_count"); n != 0 {
+			t.Errorf("%s has found %d differences", m, n)
+		}
+	}
 	kept.end(t)
 	t.Logf("%d writes acknowledged, %d tries of unknown outcome; the longest write took %v", acked, unknown, longest.Round(time.Millisecond))
 }

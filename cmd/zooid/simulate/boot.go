@@ -59,6 +59,7 @@ func (r *run) boot(b sim.Boot) (kernel.Parts, error) {
 	if r.plain[env.Server] {
 		plain(&parts)
 	}
+	r.alter(env.Server, &parts)
 	r.plant(env, &parts)
 	return parts, nil
 }

@@ -34,6 +34,7 @@ var Bugs = []Bug{
 	{"doubled-held-write", "what was sent to the last leader is sent to the next one, decided or not", []string{"I19", "rule 1"}, broadcastBug(doubledWrite)},
 	{"early-expiry", "a session expires in half its time-out", []string{"rule 11"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &hastyMachine{StateMachine: p.Machine} }},
 	{"early-read", "the gateway reads without waiting for the session's own writes", []string{"I18", "rule 4"}, nil},
+	{"kept-difference", "servers do not say what their states are", []string{"I17"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Broadcast = &taciturnBroadcast{Broadcast: p.Broadcast} }},
 	{"late-expiry", "a session expires in three times its time-out", []string{"rule 11"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &tardyMachine{StateMachine: p.Machine} }},
 	{"lost-ephemeral", "a server forgets to remove the nodes of a session that ends", []string{"I17", "rule 4", "rule 9", "rule 12", "rule 15", "rule 16"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Machine = &leakingMachine{StateMachine: p.Machine} }},
 	{"missing-truncation", "a truncation is confirmed and not done", []string{"I2", "I3", "I10", "I14", "rule 22"}, func(_ *run, _ kernel.Env, p *kernel.Parts) { p.Log = &uncutLog{LogStore: p.Log} }},
@@ -175,6 +176,16 @@ func (m *divergingMachine) Apply(txns []kernel.Committed) {
 		}
 	}
 	m.StateMachine.Apply(txns)
+}
+
+// taciturnBroadcast does not hear what its server's state is.
+type taciturnBroadcast struct{ kernel.Broadcast }
+
+func (b *taciturnBroadcast) Step(now time.Duration, in ...kernel.Input) *kernel.Effects {
+	return b.Broadcast.Step(now, slices.DeleteFunc(slices.Clone(in), func(i kernel.Input) bool {
+		_, is := i.(kernel.StateIs)
+		return is
+	})...)
 }
 
 // eagerMachine answers this server's clients from Prepare.

@@ -46,6 +46,9 @@ func (r *run) compare(s *sim.Server) {
 			r.fail("server %d, at %s, counts %v nodes, there are %d (rule 9)", s.ID(), at, value, len(paths))
 		}
 	})
+	if n := s.Host().Status().Figures.Divergences; n != 0 && !r.altered {
+		r.fail("server %d, at %s, has found %d states that differ, and nobody was altered (I17)", s.ID(), at, n)
+	}
 	if !slices.Equal(known, want) {
 		r.fail("server %d, at %s, knows sessions %v, there are %v (rule 9)", s.ID(), at, known, want)
 	}

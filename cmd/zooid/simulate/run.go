@@ -38,7 +38,9 @@ type run struct {
 	rolls    bool                     // epochs end after rollAfter transactions
 	changing bool                     // the members of the ensemble
 	plain    map[kernel.ServerID]bool // stand for ZooKeeper's servers (apache.go)
-	calm     bool                     // no new faults, no new work
+	alters   time.Duration            // when a server is altered (altered.go); 0: never
+	altered  bool
+	calm     bool // no new faults, no new work
 	bug      Bug
 	bugs     bugs
 
@@ -80,6 +82,7 @@ func newRun(o Options) *run {
 			r.plain[s.ID()] = choice.IntN(2) == 0
 		}
 	}
+	r.chooseAltered(o.Seed)
 	for i := range 4 {
 		r.clients = append(r.clients, &client{run: r, id: i + 1})
 	}
@@ -189,7 +192,7 @@ func (r *run) settle() {
 				return false
 			}
 		}
-		return r.revived() == 0 && r.alike() == ""
+		return r.revived() == 0 && r.alike() == "" && r.sameStates() == ""
 	}
 	if !r.quiet(idle) {
 		return
@@ -217,6 +220,8 @@ func (r *run) quiet(idle func() bool) bool {
 			w.Fail("session %s was refused, and does not end (rule 13)", id)
 		} else if why := r.alike(); why != "" {
 			w.Fail("the servers do not become alike: %s (I22)", why)
+		} else if why := r.sameStates(); why != "" {
+			w.Fail("%s (I17)", why)
 		} else {
 			w.Fail("a request without faults is not answered (I22)")
 		}

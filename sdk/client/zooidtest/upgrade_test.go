@@ -90,7 +90,7 @@ func eachOldData(t *testing.T, test func(t *testing.T, data, nodes string, want 
 }
 
 func opensOldData(t *testing.T, data, nodes string, want content) {
-	s := zooidtest.Start(t, append(oldDataLines, zooidtest.OnDisk(data), zooidtest.Set("plugin.nodes", nodes))...)
+	s := zooidtest.Start(t, append(oldDataLines, zooidtest.OnDisk(data), zooidtest.Set("plugin.nodes", nodes), zooidtest.Set("4lw.commands.whitelist", "mntr"))...)
 	if got := int64(s.Host().Status().Epoch); got != want.Epoch+1 {
 		t.Errorf("epoch %d after epoch %d", got, want.Epoch)
 	}
@@ -121,6 +121,7 @@ func opensOldData(t *testing.T, data, nodes string, want content) {
 		if stat := set(t, c, "/new", opened); stat.Mzxid <= want.Last {
 			t.Errorf("%s: zxid 0x%x after 0x%x", opened, stat.Mzxid, want.Last)
 		}
+		has(t, s, map[string]float64{"state_digest_known": 1})
 		if opened == "first" {
 			s.Restart()
 		}
