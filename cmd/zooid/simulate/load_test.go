@@ -135,6 +135,7 @@ func TestLoneWriteSyncsOnce(t *testing.T) {
 	s, c := loaded(t)
 	for id := kernel.ServerID(1); id <= 4; id++ {
 		client := s.client(id)
+		s.until("what it asks for by itself is answered", func() bool { return len(client.flight) == 0 })
 		s.serves(1, 2, 3, 4)
 		const writes = 10
 		c.reset()
