@@ -14,7 +14,9 @@ func (c *Core) hearLooking(p *member, link kernel.LinkID, n heard) {
 	case n.zxid == noZxid:
 		p.vote = heard{}
 		c.answer(link, n)
-	case !c.isVoter(n.leader): // of a configuration that this server does not know
+	case n.leader == nobody && n.round > c.round && c.voice != mute: // a witness: its vote will count, in its round
+		c.nextRound(n.round, c.initial)
+	case !c.isVoter(n.leader): // of nobody yet, or of a configuration that this server does not know
 		c.answer(link, n)
 	case c.voice == mute:
 	default:
