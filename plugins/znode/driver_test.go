@@ -389,6 +389,15 @@ func (d *driver) check() error {
 	return nil
 }
 
+// ticks lets time pass in half ticks of a second, until a session ends or all of it is over.
+func (d *driver) ticks(all time.Duration) (end []*kernel.Request) {
+	for until := d.now.Add(all); len(end) == 0 && d.now.Before(until); {
+		d.now = d.now.Add(500 * time.Millisecond)
+		end = d.m.Tick(d.now, false)
+	}
+	return end
+}
+
 // snapshotTo writes a snapshot of now and returns its zxid.
 func snapshotTo(m *Machine, w io.Writer) (kernel.Zxid, error) {
 	state, err := m.Snapshot()

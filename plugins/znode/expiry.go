@@ -22,11 +22,14 @@ func (e *expiry) init() { *e = expiry{buckets: map[int64]map[*session]struct{}{}
 // halfTick is the grid of time: ticks come that often.
 func (s *sessions) halfTick() int64 { return int64(s.m.set.tick / 2) }
 
-// touch notes a sign of life. Where this server decides, the deadline moves: now is up to half a tick old, which is added, so that a session always has its whole time-out; it ends within the tick
-// after it. Elsewhere the leader has to be told.
+// step is the most by which one tick moves sessions.now: ticks come each half tick, a little late at times. What is more is a time in which this server stood still, and nobody's silence.
+func (s *sessions) step() int64 { return s.halfTick() * 5 / 4 }
+
+// touch notes a sign of life. Where this server decides, the deadline moves: now may be as old as one step, which is added, so that a session always has its whole time-out; it ends within the tick
+// and a half after it. Elsewhere the leader has to be told.
 func (s *sessions) touch(x *session) {
 	if s.decides(x) {
-		x.deadline.Store(s.now.Load() + s.halfTick() + x.timeout.Load())
+		x.deadline.Store(s.now.Load() + s.step() + x.timeout.Load())
 	} else {
 		s.note(x)
 	}
@@ -85,12 +88,16 @@ func (e *expiry) remove(x *session) {
 
 // advance sets the time: it runs while ticks come.
 func (s *sessions) advance(now time.Time) {
+	last := s.now.Load()
 	if s.expiry.base.IsZero() {
-		s.expiry.base = now.Add(-time.Duration(s.now.Load()))
+		s.expiry.base = now.Add(-time.Duration(last))
 	}
-	if d := int64(now.Sub(s.expiry.base)); d > s.now.Load() {
-		s.now.Store(d)
+	at := int64(now.Sub(s.expiry.base))
+	if most := last + s.step(); at > most {
+		s.expiry.base = s.expiry.base.Add(time.Duration(at - most))
+		at = most
 	}
+	s.now.Store(max(at, last))
 }
 
 // expired marks the sessions whose time is over and returns requests that end them, in the order of their ids. Local ones end here and now, and so do connections that were held for too long.

@@ -193,9 +193,8 @@ func TestExpiry(t *testing.T) {
 	if end = d.m.Tick(d.now, false); len(end) != 0 {
 		t.Fatal("expired although it was touched in the grace")
 	}
-	d.now = d.now.Add(20 * time.Second)
 	// A request to end it is lost with the role; the new leader gives a full time-out.
-	if end = d.m.Tick(d.now, false); len(end) != 1 {
+	if end = d.ticks(20 * time.Second); len(end) != 1 {
 		t.Fatalf("%d sessions expired, want 1", len(end))
 	}
 	d.prepare(end...)
@@ -209,6 +208,26 @@ func TestExpiry(t *testing.T) {
 	}
 	if !s.Touch(c.session, c) {
 		t.Fatal("still closing under a new leader")
+	}
+}
+
+// A server that stood still hears, before its next tick, what came meanwhile: who was heard then has a whole time-out from then on, however short or long the server stood.
+func TestExpiryAfterAPause(t *testing.T) {
+	for _, pause := range []time.Duration{500 * time.Millisecond, 700 * time.Millisecond, 1400 * time.Millisecond, time.Minute} {
+		d := newDriver(t, map[string]string{"tickTime": "1000"})
+		c := d.client()
+		if end := d.ticks(9 * time.Second); len(end) != 0 {
+			t.Fatal("expired early")
+		}
+		d.now = d.now.Add(pause)
+		d.m.Sessions().Touch(c.session, c)
+		heard := d.now
+		if end := d.m.Tick(d.now, pause > 1500*time.Millisecond); len(end) != 0 {
+			t.Fatalf("a pause of %v: expired with the first tick", pause)
+		}
+		if end := d.ticks(time.Minute); len(end) != 1 || d.now.Sub(heard) < 10*time.Second || d.now.Sub(heard) > 11500*time.Millisecond {
+			t.Errorf("a pause of %v: %d sessions ended %v after a sign of life, the time-out is 10 s", pause, len(end), d.now.Sub(heard))
+		}
 	}
 }
 
@@ -336,8 +355,7 @@ func TestExpiryDuringUpgrade(t *testing.T) {
 	d := newDriver(t, map[string]string{"localSessionsEnabled": "true"})
 	c := d.localClient()
 	txns := d.prepare(upgradeOf(c), c.request(createMode("/e", wire.Ephemeral)))
-	d.m.Tick(d.now, false)
-	ends := d.m.Tick(d.now.Add(time.Minute), false)
+	ends := d.ticks(time.Minute)
 	if len(ends) != 1 || ends[0].Session != c.session {
 		t.Fatalf("%d sessions end", len(ends))
 	}
