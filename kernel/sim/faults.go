@@ -256,11 +256,12 @@ func (w *World) Lacks(id kernel.ServerID) bool {
 	return slices.ContainsFunc(w.faults.wiped, func(s *Server) bool { return s.id == id && !s.Serving() })
 }
 
-// loser is a server that may lose what its disk holds, nil if the budget does not allow it.
+// loser is a server that may lose what its disk holds, nil if the budget does not allow it. While a configuration is proposed none may: a quorum of its voters is needed as well, and observers of ZooKeeper's kind
+// that it makes voters are not counted before it is in force.
 func (f *faults) loser() *Server {
 	f.wiped = slices.DeleteFunc(f.wiped, (*Server).Serving)
 	s := f.w.anyone()
-	if len(f.wiped) >= (len(f.w.watch.ensemble.Voters)-1)/2 {
+	if len(f.wiped) >= (len(f.w.watch.ensemble.Voters)-1)/2 || slices.ContainsFunc(f.w.servers, func(s *Server) bool { return s.changing }) {
 		return nil
 	}
 	f.wiped = append(f.wiped, s)

@@ -82,6 +82,7 @@ type Server struct {
 	fatal     error
 	ahead     time.Duration // its wall clock, of virtual time
 	syncs     int           // of its disk, since the world began
+	changing  bool          // it knows of a proposed configuration
 
 	// For marks (marks.go).
 	learning bool // it is being brought up
@@ -171,7 +172,10 @@ func (s *Server) Start() {
 	if w.opt.Seed%2 == 0 {
 		cfg.HistoryBytes = 1 << 10
 	}
-	cfg.Configured = func(inForce kernel.Ensemble, _ *kernel.Ensemble) { s.ensemble = inForce } // its configuration file, which a wipe leaves
+	cfg.Configured = func(inForce kernel.Ensemble, next *kernel.Ensemble) {
+		s.ensemble = inForce // its configuration file, which a wipe leaves
+		s.changing = next != nil
+	}
 	if s.stepper, err = kernel.NewStepper(cfg, parts); err == nil {
 		err = s.stepper.Start()
 	}
