@@ -96,17 +96,17 @@ func (s *sessions) NewID() kernel.SessionID {
 func (s *sessions) seen(id int64) {
 	for {
 		next := s.nextID.Load()
-		if uint64(id)>>56 != uint64(next)>>56 || id <= next || s.nextID.CompareAndSwap(next, elsewhere(id, s.firstID^s.m.tree.Position())) {
+		if uint64(id)>>56 != uint64(next)>>56 || id <= next || s.nextID.CompareAndSwap(next, elsewhere(id, next, s.firstID^s.m.tree.Position())) {
 			return
 		}
 	}
 }
 
-// elsewhere is an id of the same server that follows from another one, and from when this process began and how far the state was then: since a session is a transaction, that differs from what any other
-// process had that has given out ids.
-func elsewhere(id, began int64) int64 {
+// elsewhere is an id of the same server that follows from another one, from how far this process has counted, and from when it began and how far the state was then: since a session is a transaction, the last two
+// differ from what any other process had that has given out ids, and the count from what this one had if it hears of the same id again, with another snapshot.
+func elsewhere(id, next, began int64) int64 {
 	const count = 1<<56 - 1
-	x := uint64(id) ^ bits.RotateLeft64(uint64(began), 32)
+	x := uint64(id) ^ bits.RotateLeft64(uint64(began), 32) ^ bits.RotateLeft64(uint64(next), 16)
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return id&^count | int64((x^x>>31)&count)

@@ -265,7 +265,19 @@ func TestSessionIDs(t *testing.T) {
 	if c := s.NewID(); max(c-a, a-c) < 1<<31 || uint64(c)>>56 != 1 {
 		t.Fatalf("%s may have been given out before, like its neighbour %s", c, a+5000)
 	}
-	if c, d := elsewhere(int64(a)+5000, int64(a)), elsewhere(int64(a)+5000, int64(a)+1<<16); c == d {
+	// The same is heard again, as with a second snapshot, while the state is where it was: what was given out meanwhile is not given out again.
+	given := map[kernel.SessionID]bool{}
+	for range 3 {
+		d.m.sessions.add(kernel.SessionID(uint64(a)|(1<<56-1)), 1000) // the last that this server can give out
+		for range 3 {
+			id := d.m.sessions.NewID()
+			if given[id] {
+				t.Fatalf("%s was given out twice", id)
+			}
+			given[id] = true
+		}
+	}
+	if c, d := elsewhere(int64(a)+5000, int64(a), int64(a)), elsewhere(int64(a)+5000, int64(a)+1<<16, int64(a)+1<<16); c == d {
 		t.Fatal("two processes that have seen the same session give out the same ids")
 	}
 	if b, c := s.NewID(), s.NewID(); c != b+1 {
