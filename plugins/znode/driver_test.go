@@ -74,7 +74,7 @@ func newServer(t testing.TB, id kernel.ServerID, opts map[string]string, store s
 	t.Helper()
 	d := &driver{t: t, opts: opts, store: store, now: time.UnixMilli(1_700_000_000_000), next: kernel.MakeZxid(1, 1), ask: ask}
 	d.env = kernel.Env{
-		Server: id, Fatal: func(err error) { t.Error(err) },
+		Server: id, Fatal: func(err error) { t.Error(err) }, Now: func() time.Time { return d.now }, Wall: time.Now,
 		Auth: map[string]kernel.Authenticator{"digest": scheme{name: "digest", auth: true}, "ip": scheme{name: "ip"}},
 	}
 	d.env.Nodes = d.newStore()

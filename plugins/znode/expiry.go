@@ -17,19 +17,19 @@ type expiry struct {
 	base    time.Time                       // sessions.now is 0
 }
 
-func (e *expiry) init() { *e = expiry{buckets: map[int64]map[*session]struct{}{}} }
+func (e *expiry) init(base time.Time) {
+	*e = expiry{buckets: map[int64]map[*session]struct{}{}, base: base}
+}
 
 // halfTick is the grid of time: ticks come that often.
 func (s *sessions) halfTick() int64 { return int64(s.m.set.tick / 2) }
 
-// step is the most by which one tick moves sessions.now: ticks come each half tick, a little late at times. What is more is a time in which this server stood still, and nobody's silence.
-func (s *sessions) step() int64 { return s.halfTick() * 5 / 4 }
-
-// touch notes a sign of life. Where this server decides, the deadline moves: now may be as old as one step, which is added, so that a session always has its whole time-out; it ends within the tick
-// and a half after it. Elsewhere the leader has to be told.
+// touch notes a sign of life. Where this server decides, the deadline moves: to half a tick after the time-out, so that a session ends within the tick after it. The clock is asked, because the last tick may be long
+// ago: what has come while the server stood still is heard before the next one. Elsewhere the leader has to be told.
 func (s *sessions) touch(x *session) {
 	if s.decides(x) {
-		x.deadline.Store(s.now.Load() + s.step() + x.timeout.Load())
+		at := int64(s.m.env.Now().Sub(s.expiry.base))
+		x.deadline.Store(at + s.halfTick() + x.timeout.Load())
 	} else {
 		s.note(x)
 	}
@@ -86,18 +86,9 @@ func (e *expiry) remove(x *session) {
 	x.bucket = 0
 }
 
-// advance sets the time: it runs while ticks come.
+// advance sets the time of the tick.
 func (s *sessions) advance(now time.Time) {
-	last := s.now.Load()
-	if s.expiry.base.IsZero() {
-		s.expiry.base = now.Add(-time.Duration(last))
-	}
-	at := int64(now.Sub(s.expiry.base))
-	if most := last + s.step(); at > most {
-		s.expiry.base = s.expiry.base.Add(time.Duration(at - most))
-		at = most
-	}
-	s.now.Store(max(at, last))
+	s.now.Store(max(int64(now.Sub(s.expiry.base)), s.now.Load()))
 }
 
 // expired marks the sessions whose time is over and returns requests that end them, in the order of their ids. Local ones end here and now, and so do connections that were held for too long.

@@ -1,8 +1,6 @@
 package znode
 
 import (
-	"time"
-
 	"github.com/zooid-project/zooid/kernel"
 )
 
@@ -57,7 +55,6 @@ func (s *sessions) turn(from, to kernel.Role, ask func([]byte)) {
 	s.expiry.buckets = map[int64]map[*session]struct{}{}
 	if to == kernel.Leading {
 		s.alive.clear()
-		s.expiry.base = time.Time{} // ticks may not have come: time goes on with the next
 	}
 	for _, x := range s.byID {
 		x.bucket = 0

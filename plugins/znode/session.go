@@ -61,7 +61,7 @@ func (s *sessions) init(m *Machine) {
 	s.m = m
 	s.byID = map[kernel.SessionID]*session{}
 	s.opening = map[kernel.SessionID]*session{}
-	s.expiry.init()
+	s.expiry.init(m.env.Now())
 	s.firstID = firstID(m.env.Server, m.env.Wall())
 	s.nextID.Store(s.firstID)
 }
