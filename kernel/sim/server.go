@@ -126,7 +126,7 @@ func (s *Server) Start() {
 	w := s.world
 	s.starts++
 	s.fatal = nil
-	s.learning, s.wrote = false, false
+	s.learning, s.wrote, s.changing = false, false, false
 	s.disk = &disk{syncs: &s.syncs}
 	transport := w.network.join(s)
 	env := kernel.Env{FS: s.disk.on(s.fs), DataDir: "/data", LogDir: "/data", Server: s.id, Logger: slog.New(&traceHandler{s, s.disk}), Auth: map[string]kernel.Authenticator{},
