@@ -69,16 +69,16 @@ func recoverSurvivor(out io.Writer, cfg *config.Config, with []string, yes, salv
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	if salvage && len(cfg.Membership.Members) == 0 {
-		return salvageAlone(out, settings, yes)
+	var shorten func(logDir string) error
+	if salvage {
+		shorten = func(logDir string) error { return salvageLog(out, logDir, yes) }
+		if len(cfg.Membership.Members) == 0 {
+			return salvageAlone(out, settings, shorten)
+		}
 	}
 	members, err := founders(cfg, with)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
-	}
-	var shorten func(string) error
-	if salvage {
-		shorten = func(logDir string) error { return salvageLog(out, logDir, yes) }
 	}
 	s, err := server.OpenSurvivor(settings, vfs.Default, shorten)
 	switch err {
@@ -139,8 +139,8 @@ var (
 )
 
 // salvageAlone shortens the damaged log of a server that belongs to no ensemble: nothing else is in its way.
-func salvageAlone(out io.Writer, settings server.Settings, yes bool) error {
-	s, err := server.OpenSurvivor(settings, vfs.Default, func(logDir string) error { return salvageLog(out, logDir, yes) })
+func salvageAlone(out io.Writer, settings server.Settings, shorten func(logDir string) error) error {
+	s, err := server.OpenSurvivor(settings, vfs.Default, shorten)
 	switch {
 	case err == errOnlyShown, err == errNothingToSalvage:
 		return nil

@@ -1,8 +1,6 @@
 package znode
 
-import (
-	"github.com/zooid-project/zooid/kernel"
-)
+import "github.com/zooid-project/zooid/kernel"
 
 // What a server knows of sessions beyond the log depends on its role. The leader keeps their time and owners. A learner keeps what it has heard and tells the leader. In between, clients stay
 // attached (DESIGN, Durability and faults, Election under way): a connection is held until its session may have expired elsewhere, which is its time-out after the leader last heard of it.

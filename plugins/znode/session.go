@@ -106,10 +106,8 @@ func (s *sessions) seen(id int64) {
 // differ from what any other process had that has given out ids, and the count from what this one had if it hears of the same id again, with another snapshot.
 func elsewhere(id, next, began int64) int64 {
 	const count = 1<<56 - 1
-	x := uint64(id) ^ bits.RotateLeft64(uint64(began), 32) ^ bits.RotateLeft64(uint64(next), 16)
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return id&^count | int64((x^x>>31)&count)
+	x := stirred(uint64(id) ^ bits.RotateLeft64(uint64(began), 32) ^ bits.RotateLeft64(uint64(next), 16))
+	return id&^count | int64(x&count)
 }
 
 // Password implements kernel.Sessions.

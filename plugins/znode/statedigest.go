@@ -39,8 +39,10 @@ func sessionShare(id int64, timeoutMs int32) uint64 {
 }
 
 // mixed spreads two words over one, so that each bit of the result depends on all of them.
-func mixed(a, b uint64) uint64 {
-	x := a*0x9e3779b97f4a7c15 + b
+func mixed(a, b uint64) uint64 { return stirred(a*0x9e3779b97f4a7c15 + b) }
+
+// stirred is a number that belongs to x alone, each bit of which depends on all of x.
+func stirred(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31

@@ -193,19 +193,25 @@ func TestUnsureAttachmentClosesSilently(t *testing.T) {
 	r.ExpectClosed()
 }
 
+// loseInHandshake ends a connection whose session is being created. What it returns lets the creation end.
+func loseInHandshake(t *testing.T, n *fakeNode, g *Gateway) (created func()) {
+	t.Helper()
+	r := protocoltest.Dial(t, clientAddr(g))
+	r.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
+	created = <-n.created
+	for _, c := range g.snapshot() {
+		c.kill()
+	}
+	until(t, "the connection to end", func() bool { return len(g.snapshot()) == 0 })
+	return created
+}
+
 // A connection that is lost while its session is being created does not stay the session's owner.
 func TestLostDuringHandshake(t *testing.T) {
 	n := newFakeNode(t)
 	n.created = make(chan func(), 1)
 	g := startGateway(t, n, nil)
-	r := protocoltest.Dial(t, clientAddr(g))
-	r.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
-	answer := <-n.created
-	for _, c := range g.snapshot() {
-		c.kill()
-	}
-	until(t, "the connection to end", func() bool { return len(g.snapshot()) == 0 })
-	answer()
+	loseInHandshake(t, n, g)()
 	until(t, "the session to be let go", func() bool { return n.detached.Load() >= 1 })
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -17,14 +17,7 @@ func TestSessionsLeftInTheHandshakeCount(t *testing.T) {
 	n.created = make(chan func(), 10)
 	g := startGateway(t, n, map[string]string{"maxSessions": "3"})
 	for range 3 {
-		r := protocoltest.Dial(t, clientAddr(g))
-		r.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
-		answer := <-n.created
-		for _, c := range g.snapshot() {
-			c.kill()
-		}
-		until(t, "the connection to end", func() bool { return len(g.snapshot()) == 0 })
-		answer()
+		loseInHandshake(t, n, g)()
 	}
 	r := protocoltest.Dial(t, clientAddr(g))
 	r.SendConnect(wire.ConnectRequest{TimeoutMs: 10000})
